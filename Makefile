@@ -1,0 +1,51 @@
+# Every target does its own set-up: the Debian packages it needs (as root), a virtual environment, the pinned packages.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+XVFB := xvfb-run -a -s "-screen 0 1280x800x24 +extension GLX"
+DEMO := demo
+
+.PHONY: help install system-check demo test test-all lint bench gui docs docs-images clean
+help:  ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+install: $(STAMP)  ## make .venv with everything for use and development
+
+$(STAMP): pyproject.toml constraints.txt
+	@bash tools/require_debian.sh python
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -c constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+demo: $(STAMP)  ## the whole path on synthetic scans, or on yours: make demo DATA=folder
+	$(BIN)/napari-genesis demo --out $(DEMO) $(if $(DATA),--data "$(DATA)") --overwrite
+
+test: $(STAMP)  ## lint, types and all tests but the long ones (under 10 minutes on 2 cores)
+	@bash tools/require_debian.sh display
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/npe2 validate napari_genesis/napari.yaml
+	$(XVFB) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: $(STAMP)  ## every test, also the long ones
+	@bash tools/require_debian.sh display
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+	$(BIN)/npe2 validate napari_genesis/napari.yaml
+	$(XVFB) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+bench: $(STAMP)  ## measure, beside the nearest peers
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
+	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+gui: $(STAMP)  ## open napari with a synthetic thorax CT
+	$(BIN)/python -m napari_genesis
+
+docs: $(STAMP)  ## write docs/settings.md and docs/cli.md from the declarations
+	$(BIN)/python docs/write_reference.py
+
+docs-images:  ## copy the screenshots that tests made into docs/images
+	mkdir -p docs/images && cp build/screenshots/*.png docs/images/
+
+clean:  ## remove what the other targets made, except .venv and demo
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

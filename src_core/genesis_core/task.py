@@ -1,0 +1,67 @@
+"""What the training loop knows of the thing it trains: a `Task` draws batches, gives a loss, validates and previews.
+
+Pre-training, segmentation and classification differ only in their task object. `sample` is a pure function of its
+arguments, so a checkpoint needs no state of any generator and a resumed run draws what an unbroken one would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs and targets (batch, channel, z, y, x) float32, and where each sample came from.
+
+    origins: one phrase per sample that names it to a person ("scan_3f.. at 10,64,80"). drawn, fallbacks: how many
+    sub-volumes were drawn, and how many of them are a last resort after every try was refused.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    origins: tuple[str, ...]
+    drawn: int = 0
+    fallbacks: int = 0
+
+    def to(self, device: torch.device, memory_format: torch.memory_format | None = None) -> Batch:
+        """Return the batch on `device`, in `memory_format` where the arrays are volumes."""
+        move: dict[str, Any] = {"device": device, "non_blocking": True}
+        if memory_format is not None:
+            move["memory_format"] = memory_format
+        return Batch(self.inputs.to(**move), self.targets.to(**move), self.origins, self.drawn, self.fallbacks)
+
+
+class Task(Protocol):
+    """Anything the loop can train. transfers: which part of the network a later fine-tuning starts from."""
+
+    transfers: Literal["encoder", "encoder+decoder"]
+    held_out: bool
+    """Whether `validate` measures on scans that are never trained on, so that a best state can be chosen by it."""
+
+    def sample(self, seed: int, step: int, indices: Sequence[int]) -> Batch:
+        """Draw the samples `indices` of step `step`'s global batch: a pure function of its arguments."""
+        ...
+
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
+        """Return the scalar loss to minimise, and figures worth logging."""
+        ...
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Return figures measured on a fixed set; the first key is the one monitored, lower is better."""
+        ...
+
+    def preview(self, network: nn.Module) -> dict[str, NDArray[Any]]:
+        """Return small arrays for a viewer, by name, each (sample, z, y, x)."""
+        ...
+
+    def advise(self, figures: dict[str, float]) -> str | None:
+        """Return a warning for the user if `figures` of a validation show that something goes wrong, else None."""
+        ...

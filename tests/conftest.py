@@ -1,0 +1,29 @@
+"""Fixtures every test may use: the real scans, where there are any."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def _real_data_folder() -> Path:
+    return Path(os.environ.get("GENESIS_DATA", REPOSITORY.parent / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real CT and MRI volumes (GENESIS_DATA, else ../shared/data); the test is skipped without it."""
+    folder = _real_data_folder()
+    if not folder.is_dir():
+        pytest.skip("no real scans here: set GENESIS_DATA to their folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep tests out of the user's cache folder."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "user_cache"))
