@@ -1,0 +1,164 @@
+"""Reading a scan: a file or a DICOM folder becomes a complete, finite `Volume`, or a `VolumeError` that says why not.
+
+Nothing is repaired in silence: what was changed stands in the volume's notes.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genesis_core.errors import VolumeError
+from genesis_core.volumes.dicom import DicomSeries, find_series, read_voxels, series_header
+from genesis_core.volumes.grid import is_sheared
+from genesis_core.volumes.headers import Header, file_ending, file_header, may_be_dicom, parse_file
+from genesis_core.volumes.modality import guess_modality
+from genesis_core.volumes.payload import check_size, read_array
+from genesis_core.volumes.resampling import straighten
+from genesis_core.volumes.stored import Stored
+from genesis_core.volumes.volume import Volume
+
+# The lowest value of the Hounsfield scale as scanners store it; what is below marks places outside the field of view.
+_LOWEST_HU = -1024
+
+
+def read_header(path: str | os.PathLike[str], *, series: str | None = None) -> Header:
+    """Return what a scan says about itself without decoding its voxels (a cut file may still be refused by its size).
+
+    path: a .nii, .nii.gz, .hdr, .mha, .mhd, .nrrd or .nhdr file, a DICOM file, or a folder of DICOM slices.
+    Raises VolumeError if it is not a scan, or damaged as far as the header shows. Frames and colours are told, not
+    refused.
+    """
+    path = Path(path)
+    if _is_dicom(path):
+        return series_header(find_series(path, series))
+    stored = parse_file(path)
+    check_size(stored)
+    return file_header(stored)
+
+
+def read_volume(
+    path: str | os.PathLike[str], *, frame: int | None = None, series: str | None = None, resample_shear: bool = False
+) -> Volume:
+    """Read a whole scan.
+
+    path: a .nii, .nii.gz, .hdr, .mha, .mhd, .nrrd or .nhdr file, a DICOM file, or a folder of DICOM slices.
+    frame: which one of a 4D file, from 0; required if it has several. series: which series UID of a DICOM folder with
+    several.
+    resample_shear: resample axes that are not at right angles linearly onto axes that are, instead of refusing.
+    Returns the array (z, y, x) in the scan's units, in its stored type (float32 or float64 where slope and intercept
+    apply, or where resampled), all finite: voxels that were not are the smallest finite value, and `notes` says how
+    many. Raises VolumeError if it is missing, unreadable, truncated, damaged, not an intensity volume, or needs one of
+    the settings.
+    """
+    path = Path(path)
+    if _is_dicom(path):
+        if frame is not None:
+            raise VolumeError(f"{path}: frame={frame} was given, but a DICOM series has no frames; leave it out")
+        return _read_series(find_series(path, series))
+    stored = parse_file(path)
+    if series is not None:
+        raise VolumeError(f"{path}: series={series} was given, but this is a file, not a DICOM folder; leave it out")
+    return _read_stored(stored, frame, resample_shear)
+
+
+def _is_dicom(path: Path) -> bool:
+    return os.path.isdir(path) or (file_ending(path) is None and may_be_dicom(path))
+
+
+def _read_series(found: DicomSeries) -> Volume:
+    array, notes = _finite(read_voxels(found), str(found.path))
+    volume = Volume(array, found.geometry, found.modality, str(found.path), (*found.notes, *notes, *_thin(array)))
+    if volume.modality is None:
+        return volume
+    guess = guess_modality(volume)
+    if guess.modality != volume.modality:
+        said = volume.modality.upper()
+        # A tag that the voxels contradict must not choose the intensity window.
+        doubted = replace(volume, modality=None)
+        return doubted.with_array(
+            array, f"Its tag says {said}, but that is doubted: {guess.reason.partition(': ')[2]}."
+        )
+    below = int(np.count_nonzero(array < _LOWEST_HU)) if volume.modality == "ct" else 0
+    if below:
+        return volume.with_array(
+            array,
+            f"{below:,} voxels lie below {_LOWEST_HU} HU (lowest {array.min():g}): padding outside the field of view.",
+        )
+    return volume
+
+
+def _read_stored(stored: Stored, frame: int | None, resample_shear: bool) -> Volume:
+    path, header = stored.path, file_header(stored)
+    if stored.components > 1:
+        raise VolumeError(
+            f"{path}: {stored.components} values per voxel (colours or vectors), not one intensity; it cannot be "
+            "used as a scan. Export the scan itself, or one component of it"
+        )
+    index = _frame_index(stored, frame)
+    sheared = is_sheared(header.geometry, header.moved)
+    if sheared and not resample_shear:
+        raise VolumeError(
+            f"{path}: its axes are not at right angles (sheared, as by a tilted gantry): a straight grid would "
+            f"misplace voxels by up to {header.moved:.1f} mm. Ask for resampling (resample_shear=True), or "
+            "straighten it with the tool that made it"
+        )
+    array, notes = _finite(read_array(stored, index), str(path))
+    geometry = header.geometry
+    told = [
+        *stored.notes,
+        *([f"Frame {index} of {stored.frames} (0 to {stored.frames - 1})."] if stored.frames > 1 else []),
+        *notes,
+    ]
+    if sheared:
+        before = array.shape
+        array, geometry = straighten(array, stored.columns, stored.origin)
+        told.append(
+            f"Its axes were not at right angles (up to {header.moved:.1f} mm off): resampled linearly from shape "
+            f"{before} to {array.shape}."
+        )
+    return Volume(array, geometry, None, str(path), (*told, *_thin(array)))
+
+
+def _frame_index(stored: Stored, frame: int | None) -> int:
+    if frame is None:
+        if stored.frames > 1:
+            raise VolumeError(
+                f"{stored.path}: holds {stored.frames} frames (time points or repetitions); choose one: frame=0 to "
+                f"{stored.frames - 1}"
+            )
+        return 0
+    if not 0 <= frame < stored.frames:
+        raise VolumeError(
+            f"{stored.path}: frame={frame} does not exist; it holds {stored.frames} (0 to {stored.frames - 1})"
+        )
+    return frame
+
+
+def _finite(array: NDArray[Any], name: str) -> tuple[NDArray[Any], list[str]]:
+    """Replace what is not a finite number by the smallest finite value, and say so."""
+    if array.dtype.kind != "f":
+        return array, []
+    finite = np.isfinite(array)
+    bad = array.size - int(np.count_nonzero(finite))
+    if bad == 0:
+        return array, []
+    if bad == array.size:
+        raise VolumeError(f"{name}: no voxel holds a finite number. Export the scan again")
+    infinite = int(np.count_nonzero(np.isinf(array)))
+    lowest = array.min(where=finite, initial=np.inf)
+    kinds = [f"{count:,} {kind}" for count, kind in ((bad - infinite, "not-a-number"), (infinite, "infinite")) if count]
+    return np.where(finite, array, lowest), [
+        f"{' and '.join(kinds)} voxels were replaced by the smallest finite value, {lowest:g}."
+    ]
+
+
+def _thin(array: NDArray[Any]) -> list[str]:
+    if array.shape[0] == 1:
+        return ["One slice only: too thin for 3D work."]
+    return ["One voxel thick along an axis: too thin for 3D work."] if min(array.shape) == 1 else []

@@ -1,0 +1,116 @@
+"""Writing a volume through SimpleITK, so that a kill at any moment leaves the old file or the new one, whole."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import uuid
+from pathlib import Path
+
+import numpy as np
+
+from genesis_core.atomic import replacing
+from genesis_core.errors import OutputExistsError, VolumeError
+from genesis_core.volumes.headers import parse_file
+from genesis_core.volumes.payload import read_array
+from genesis_core.volumes.resampling import plain, to_image
+from genesis_core.volumes.volume import Volume
+
+WRITABLE_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
+
+
+def write_volume(volume: Volume, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write a volume; the ending chooses the format (.nii, .nii.gz, .mha, .mhd, .nrrd), compressed where it can be.
+
+    Truth values become uint8 and half precision float32, which lose nothing; other types are kept. NIfTI holds the
+    geometry in single precision (1e-6 of each number), the others exactly. A .mhd puts its voxels into a file beside
+    it. What was written is read back and compared before it gets its name.
+    Returns the path. Raises OutputExistsError if the file exists and `overwrite` is false; VolumeError if the ending is
+    unknown, the folder is missing or not writable, or the disk is full.
+    """
+    path = Path(path)
+    ending = next((ending for ending in WRITABLE_ENDINGS if path.name.lower().endswith(ending)), None)
+    if ending is None:
+        raise VolumeError(f"{path}: unknown ending; a volume can be written as {', '.join(WRITABLE_ENDINGS)}")
+    if path.exists() and not overwrite:
+        raise OutputExistsError(f"{path} exists; choose another name, or ask for overwriting")
+    if not path.parent.is_dir():
+        raise VolumeError(f"{path}: the folder {path.parent} does not exist; make it first")
+    try:
+        if ending == ".mhd":
+            _write_pair(volume, path, overwrite)
+        else:
+            with replacing(path) as temporary:
+                _write(volume, temporary, path)
+    except OSError as problem:
+        raise VolumeError(
+            f"{path}: cannot be written ({problem.strerror or problem}). Is the disk full, or the folder read-only?"
+        ) from None
+    return path
+
+
+def _write(volume: Volume, temporary: Path, path: Path) -> None:
+    import SimpleITK
+
+    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
+    try:
+        array = plain(volume.array)
+        SimpleITK.WriteImage(to_image(array, volume.geometry), str(temporary.absolute()), useCompression=True)
+    except (RuntimeError, TypeError, NotImplementedError) as problem:
+        reason = str(problem).strip().splitlines()[-1][-200:]
+        raise VolumeError(
+            f"{path}: cannot be written ({reason}). Is the disk full, or the type {volume.array.dtype} unusual?"
+        ) from None
+    # SimpleITK does not notice every full disk, so what was written is read again.
+    try:
+        same = np.array_equal(read_array(parse_file(temporary)), array, equal_nan=array.dtype.kind == "f")
+    except VolumeError as problem:
+        reason = str(problem).removeprefix(f"{temporary}: ")
+        raise VolumeError(f"{path}: could not be written whole ({reason}). Is the disk full?") from None
+    if not same:
+        raise VolumeError(f"{path}: what was written does not read back as it was. Is the disk full or failing?")
+
+
+def _write_pair(volume: Volume, path: Path, overwrite: bool) -> None:
+    """Write header and voxels so that no header ever points to another volume's voxels.
+
+    The voxel file comes first under a name not in use, then the header replaces the old one at once, then the old
+    voxels go.
+    """
+    old = _old_companion(path)
+    data = path.with_suffix(".zraw")
+    if data.exists():
+        if not overwrite:
+            raise OutputExistsError(
+                f"{data} exists, where the voxels of {path.name} belong; choose another name, or ask for overwriting"
+            )
+        data = path.with_name(f"{path.stem}.{uuid.uuid4().hex[:8]}.zraw")
+    workshop = path.with_name(f".{uuid.uuid4().hex[:8]}.tmp")
+    workshop.mkdir()
+    try:
+        header = workshop / f"{data.stem}.mhd"
+        _write(volume, header, path)
+        _sync(data_source := workshop / data.name)
+        _sync(header)
+        os.replace(data_source, data)
+        os.replace(header, path)
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+    if old is not None and old != data:
+        old.unlink(missing_ok=True)
+
+
+def _old_companion(path: Path) -> Path | None:
+    """Return the voxel file of the header about to be replaced, if its name shows that it is that header's own."""
+    if not path.is_file():
+        return None
+    match = re.search(r"^ElementDataFile *= *(.+?)\s*$", path.read_text(encoding="latin-1")[: 1 << 20], re.MULTILINE)
+    name = match.group(1) if match else ""
+    own = re.fullmatch(re.escape(path.stem) + r"(\.[0-9a-f]{8})?\.(raw|zraw)", name)
+    return path.with_name(name) if own and path.with_name(name).is_file() else None
+
+
+def _sync(path: Path) -> None:
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
