@@ -1,0 +1,124 @@
+"""Reading a stranger's checkpoint without running a line of it: old and new torch files, and safetensors.
+
+Torch files are pickles; only torch's own reader of plain tensors is used, which knows no code. A file that needs more
+is refused.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from genesis_core.errors import ModelError
+from genesis_core.model.weights import listed, sha256, unpack
+
+# What a module wrapped in (Distributed)DataParallel puts before every name.
+PARALLEL_PREFIX = "module."
+
+
+@dataclass(frozen=True)
+class CheckpointFile:
+    """tensors: by name, on the CPU, prefix of parallel training removed. epoch: as the file says, or None.
+
+    prefix: what was removed ("" or "module."). digest: SHA-256 of the file.
+    """
+
+    tensors: dict[str, Tensor]
+    epoch: int | None
+    prefix: str
+    digest: str
+
+
+def read_checkpoint(path: Path) -> CheckpointFile:
+    """Read the state dict of a checkpoint: bare, or under the key `state_dict` of a training checkpoint.
+
+    path: a torch file of any age (`.pt`, `.pth`, `.model`, ...) or `.safetensors`.
+    Raises ModelError if the file is missing, damaged, cut short, holds no named tensors, or needs code to be read.
+    """
+    data = _read(path)
+    if path.suffix.lower() == ".safetensors":
+        content: Any = unpack(data, path)
+    else:
+        content = _read_torch(data, path)
+    if not isinstance(content, Mapping):
+        raise ModelError(
+            f"{path}: holds an object of type {type(content).__name__}, not a state dict (names and tensors)"
+        )
+    nested = content.get("state_dict")
+    named = nested if isinstance(nested, Mapping) else content
+    if not named or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in named.items()):
+        raise ModelError(
+            f"{path}: no state dict found: expected names and tensors, at the top or under 'state_dict'; "
+            f"the file's own keys are {listed(str(key)[:40] for key in content) or 'none'}"
+        )
+    epoch = content.get("epoch")
+    prefix = PARALLEL_PREFIX if all(key.startswith(PARALLEL_PREFIX) for key in named) else ""
+    return CheckpointFile(
+        tensors={key.removeprefix(prefix): value for key, value in named.items()},
+        epoch=epoch if isinstance(epoch, int) else None,
+        prefix=prefix,
+        digest=sha256(data),
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise ModelError(f"{path}: a folder, not a checkpoint file; a model folder needs no conversion") from None
+    except OSError as problem:
+        raise ModelError(f"{path}: cannot be read ({problem.strerror or problem})") from None
+    if not data:
+        raise ModelError(f"{path}: the file is empty; download it again")
+    return data
+
+
+def _read_torch(data: bytes, path: Path) -> Any:
+    try:
+        _check_archive(data)
+        with warnings.catch_warnings():
+            # Old storages make torch warn about its own future, which is nobody's concern here.
+            warnings.simplefilter("ignore")
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as problem:
+        raise ModelError(_refusal(path, str(problem))) from None
+    # Damaged bytes fail anywhere inside torch's reader, in ways it does not document; all mean the same here.
+    except Exception as problem:
+        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
+        raise ModelError(
+            f"{path}: not a complete torch checkpoint ({reason}); download it again, or give a .safetensors file"
+        ) from None
+
+
+def _check_archive(data: bytes) -> None:
+    """Check the sums torch stores in its newer files but does not look at when it reads them."""
+    if not zipfile.is_zipfile(io.BytesIO(data)):
+        return
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+            raise ValueError("its parts are compressed, which torch never does")
+        damaged = archive.testzip()
+    if damaged:
+        raise ValueError(f"its part '{damaged}' is damaged: the checksum differs")
+
+
+def _refusal(path: Path, problem: str) -> str:
+    # torch names what it refused on a line of its own, after general advice that would be wrong to follow here.
+    wanted = [line.strip() for line in problem.splitlines() if "Unsupported" in line or "GLOBAL" in line]
+    if wanted:
+        return (
+            f"{path}: refused, because reading it would run code stored in the file ({wanted[0][:200]}); "
+            "ask for a file with the state dict alone, or for .safetensors"
+        )
+    return f"{path}: not a torch checkpoint, or a damaged one; download it again, or give a .safetensors file"
