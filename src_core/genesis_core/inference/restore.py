@@ -1,0 +1,249 @@
+"""Restore a whole scan with a pre-trained model, and measure what the model could not restore.
+
+The scan itself is fed, not a corrupted copy, as in the published difference maps (Zhou et al. 2021). The signed
+difference is the restoration residual. It shows what this model cannot reproduce - noise, fine texture, whatever was
+rare in its training data - and is no map of disease.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genesis_core.errors import ModelError, SettingsError
+from genesis_core.inference.memory_budget import require_memory
+from genesis_core.inference.sliding_window import Progress, Stop, count_windows, sliding_window
+from genesis_core.volumes.volume import Geometry, Volume
+
+if TYPE_CHECKING:
+    from genesis_core.inference.predictor import Precision
+    from genesis_core.model.card import ModelCard
+    from genesis_core.model.folder import Model
+    from genesis_core.volumes.intensity import IntensityMap
+    from genesis_core.volumes.preprocessing import Preprocessing
+
+RESIDUAL_LIMITS = (
+    "The restoration residual (restored - scan) shows what this model cannot restore: noise, fine texture, whatever "
+    "was rare in its training data. It does not show disease, and a small residual does not show health."
+)
+# Modality guesses below this certainty are not worth a note.
+_CERTAIN = 0.9
+
+
+@dataclass(frozen=True, eq=False)
+class Restoration:
+    """A restored scan; all volumes lie on the scan's own grid.
+
+    restored: float32, in the scan's units, within `window`. residual: float32, restored - clip(scan, window), signed.
+    outside: uint8, 0 where the scan lies within the window, 1 below it, 2 above it.
+    metrics: "mse", "mae", "psnr" (dB; infinite if nothing differs), "ssim" of scan against restored, both clipped to
+    the window and mapped to [0, 1]; and "mae_hu" (CT) or "mae_scan_units" (MR).
+    window: (low, high), the scan's values the model sees as 0 and 1. windows: how many the network was applied to.
+    notes: what was changed or noticed, in sentences to show to the user; the last one states the residual's limits.
+    """
+
+    restored: Volume
+    residual: Volume
+    outside: Volume
+    metrics: dict[str, float]
+    window: tuple[float, float]
+    windows: int
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return metrics, window and notes for a JSON file; an infinite PSNR (nothing differs) becomes null."""
+        voxels = self.outside.array.size
+        below, above = (int(np.count_nonzero(self.outside.array == side)) for side in (1, 2))
+        return {
+            "metrics": {name: value if math.isfinite(value) else None for name, value in self.metrics.items()},
+            "window": list(self.window),
+            "outside_window": {"below": below, "above": above, "fraction": (below + above) / voxels},
+            "windows": self.windows,
+            "notes": list(self.notes),
+        }
+
+
+def restore(
+    model: Model,
+    volume: Volume,
+    *,
+    overlap: float = 0.5,
+    device: str = "cpu",
+    batch_size: int = 1,
+    precision: Precision = "float32",
+    progress: Progress | None = None,
+    stop: Stop | None = None,
+) -> Restoration:
+    """Restore a whole scan with a sliding window.
+
+    volume: (z, y, x), any spacing and orientation; brought into the model's space and back; not changed.
+    overlap: fraction of the patch shared by neighbours, in [0, 0.95]. device: cpu, cuda, cuda:1, mps or auto.
+    batch_size: windows per forward pass; only 1 for a network with batch statistics, whose output would depend on its
+    neighbours in the batch. progress(done, total) counts windows; `stop` is asked between them, and ends in `Stopped`.
+    Raises ModelError if the model does not restore or returns values that are not finite, VolumeError if the scan holds
+    no finite voxel, MemoryBudgetError if memory does not suffice, SettingsError for settings out of bounds.
+    Source: Zhou et al. 2021 (difference maps of the restored scan).
+    """
+    from genesis_core.inference.predictor import choose_device, make_predictor
+
+    card, preprocessing = model.card, require_restoring_model(model, batch_size)
+    where = choose_device(device)
+    patch = _patch(card, model.network)
+    require_memory(
+        _bytes_needed(volume, preprocessing, patch, card, batch_size if where.type == "cpu" else 0),
+        f"restoring a scan of {' x '.join(map(str, volume.shape))} voxels (z, y, x)",
+        "crop the scan, close other programs, or use a machine with more memory",
+    )
+    predict = make_predictor(model.network, card.activation, where, precision)
+    prepared = preprocessing.prepare(volume)
+    mapped, grid = prepared.map, prepared.volume.geometry
+    notes = [*prepared.volume.notes, *_remarks(volume, preprocessing, card, grid, patch)]
+    unit = mapped.to_unit(prepared.volume.array)
+    # The prepared scan is as large as the scan; it is let go before the blended output is allocated.
+    del prepared
+    unit = sliding_window(predict, unit, patch, overlap=overlap, batch_size=batch_size, progress=progress, stop=stop)[0]
+    np.clip(unit, 0, 1, out=unit)
+    restored = _onto(Volume(unit, grid), volume, mapped, notes)
+    del unit
+    metrics = _metrics(volume.array, restored, mapped, preprocessing.modality)
+    restored = mapped.from_unit(restored)
+    np.clip(restored, np.float32(mapped.low), np.float32(mapped.high), out=restored)
+    residual, outside = _compare(volume.array, restored, mapped)
+    notes += _outside_note(outside, mapped)
+    result = replace(volume, notes=())
+    return Restoration(
+        restored=result.with_array(restored),
+        residual=result.with_array(residual, RESIDUAL_LIMITS),
+        outside=result.with_array(outside),
+        metrics=metrics,
+        window=(mapped.low, mapped.high),
+        windows=count_windows(grid.shape, patch, overlap),
+        notes=(*dict.fromkeys(notes), RESIDUAL_LIMITS),
+    )
+
+
+def require_restoring_model(model: Model, batch_size: int = 1) -> Preprocessing:
+    """Return the model's preprocessing; raise ModelError or SettingsError if it cannot restore in such batches."""
+    card = model.card
+    # A card may name other tasks than this version knows.
+    if str(card.task) != "restoration":
+        raise ModelError(f"model '{card.name}' was trained for {card.task}, not for restoration: choose another")
+    if card.preprocessing is None:
+        raise ModelError(f"model '{card.name}': its card names no preprocessing, so no scan can be prepared for it")
+    network = card.network
+    if (network.in_channels, network.out_channels, network.dims) != (1, 1, 3) or card.activation == "softmax":
+        raise ModelError(
+            f"model '{card.name}': restoring a scan needs 3D, one channel in, one out and a sigmoid; its card names "
+            f"{network.dims}D, {network.in_channels} in, {network.out_channels} out and '{card.activation}'"
+        )
+    if batch_size > 1 and getattr(network, "norm", None) == "batch_statistics":
+        raise SettingsError(
+            f"batch_size = {batch_size}: this network normalises over the batch, windows would change each other; use 1"
+        )
+    return card.preprocessing
+
+
+def _patch(card: ModelCard, network: Any) -> tuple[int, int, int]:
+    """Return the card's patch, each axis rounded up to what the network can halve."""
+    divisor = int(getattr(network, "divisor", 1))
+    z, y, x = (math.ceil(size / divisor) * divisor for size in card.patch_size)
+    return z, y, x
+
+
+def _bytes_needed(
+    volume: Volume, preprocessing: Preprocessing, patch: tuple[int, int, int], card: ModelCard, batch_size: int
+) -> int:
+    """Estimate what `restore` allocates at its peak, beside the scan itself."""
+    spacing = preprocessing.spacing or volume.spacing
+    here = volume.array.size
+    there = int(here * math.prod(old / new for old, new in zip(volume.spacing, spacing, strict=True)))
+    features = getattr(card.network, "width", _USUAL_WIDTH) * _FULL_SIZE_FEATURES
+    network = batch_size * math.prod(patch) * features * 4 + _TORCH_BYTES
+    # SimpleITK takes a copy of what it resamples and gives one of the result.
+    resampling = 0 if there == here else 8 * here + 8 * there
+    before = there * (volume.array.itemsize + 4)
+    during = there * 8 + network
+    after = max(4 * there + 4 * here, 9 * here)
+    return max(resampling, before, during, after)
+
+
+# Features held at full resolution at once, in units of the network's width, and what torch takes besides (reordered
+# weights, buffers): measured on UNet3D at widths 8 and 32, windows of 32x64x64 and 96x96x96, float32.
+_FULL_SIZE_FEATURES = 16
+_TORCH_BYTES = 150_000_000
+_USUAL_WIDTH = 32
+
+
+def _remarks(
+    volume: Volume, preprocessing: Preprocessing, card: ModelCard, grid: Geometry, patch: tuple[int, int, int]
+) -> list[str]:
+    from genesis_core.volumes.modality import guess_modality
+
+    remarks = []
+    guess = guess_modality(volume)
+    if guess.modality != preprocessing.modality and guess.certainty >= _CERTAIN:
+        remarks.append(
+            f"The scan looks like {guess.modality.upper()} ({guess.reason}), but the model was trained on "
+            f"{preprocessing.modality.upper()}: the result means little."
+        )
+    if patch != tuple(card.patch_size):
+        remarks.append(f"The patch {tuple(card.patch_size)} was rounded up to {patch}, which the network can halve.")
+    short = [axis for axis, length, size in zip("zyx", grid.shape, patch, strict=True) if length < size]
+    if short:
+        remarks.append(
+            f"The scan is shorter than the patch along {', '.join(short)} ({grid.shape} against {patch}, z, y, x): "
+            "padded with the lowest value, and cropped again."
+        )
+    return remarks
+
+
+def _onto(restored: Volume, scan: Volume, mapped: IntensityMap, notes: list[str]) -> NDArray[np.float32]:
+    """Bring restored unit values from the model's grid back to the scan's; exactly, where voxels only moved."""
+    from genesis_core.volumes.resampling import resample_onto
+
+    back: NDArray[np.float32] = resample_onto(restored, scan.geometry, order="linear", fill=math.nan).array
+    # A coarser grid may end before the scan's outermost voxels do.
+    missed = np.isnan(back)
+    count = int(np.count_nonzero(missed))
+    if count:
+        back = np.where(missed, mapped.to_unit(scan.array), back)
+        notes.append(f"{count} voxels at the border lie outside the resampled grid; there the scan stands as it is.")
+    return back
+
+
+def _metrics(scan: NDArray[Any], unit: NDArray[np.float32], mapped: IntensityMap, modality: str) -> dict[str, float]:
+    from genesis_core.metrics.image import image_metrics
+
+    metrics = image_metrics(mapped.to_unit(scan), unit, 1.0)
+    name = "mae_hu" if modality == "ct" else "mae_scan_units"
+    return {**metrics, name: metrics["mae"] * (mapped.high - mapped.low)}
+
+
+def _compare(
+    scan: NDArray[Any], restored: NDArray[np.float32], mapped: IntensityMap
+) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+    residual = np.empty(scan.shape, np.float32)
+    outside = np.zeros(scan.shape, np.uint8)
+    low, high = np.float32(mapped.low), np.float32(mapped.high)
+    # Plane by plane, so that no further copy of the scan is made.
+    for z, plane in enumerate(scan):
+        values = plane.astype(np.float32)
+        outside[z][values < low] = 1
+        outside[z][values > high] = 2
+        np.subtract(restored[z], np.clip(values, low, high), out=residual[z])
+    return residual, outside
+
+
+def _outside_note(outside: NDArray[np.uint8], mapped: IntensityMap) -> list[str]:
+    below, above = (int(np.count_nonzero(outside == side)) for side in (1, 2))
+    if not below + above:
+        return []
+    share = 100 * (below + above) / outside.size
+    return [
+        f"{below} voxels lie below and {above} above the window {mapped.low:g} to {mapped.high:g} ({share:.2g} %): the "
+        "model cannot see or restore what lies there, and the residual is against the clipped scan."
+    ]

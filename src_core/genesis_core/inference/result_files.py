@@ -1,0 +1,77 @@
+"""Where the results of a folder of scans go: the folder's own layout is mirrored, and no two scans share a name."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal
+
+from genesis_core.atomic import write_text
+from genesis_core.errors import OutputExistsError
+
+if TYPE_CHECKING:
+    from genesis_core.inference.restore import Restoration
+    from genesis_core.volumes.scans import Scan
+
+ImageFormat = Literal["nii.gz", "nrrd", "mha"]
+# The metrics are written last, so a scan whose metrics are there is complete.
+RESTORATION_PARTS = ("restored", "residual", "outside_window", "metrics")
+_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr", ".mgz", ".mgh", ".hdr", ".dcm", ".gipl")
+
+
+def result_stems(scans: Sequence[Scan]) -> list[PurePosixPath]:
+    """Return for each scan the folder and name its results start with, relative to the output folder.
+
+    That is the scan's relative path without its ending. Scans that would share it (a.nii.gz beside a.mha, two series in
+    one DICOM folder, or names that differ in capitals only) get the end of their id as well, all of them.
+    """
+    stems = [_without_ending(scan) for scan in scans]
+    # Some file systems hold A and a to be the same.
+    shared = Counter(str(stem).casefold() for stem in stems)
+    return [
+        stem.with_name(f"{stem.name}_{scan.id.rpartition('_')[2]}") if shared[str(stem).casefold()] > 1 else stem
+        for stem, scan in zip(stems, scans, strict=True)
+    ]
+
+
+def _without_ending(scan: Scan) -> PurePosixPath:
+    relative = PurePosixPath(scan.relative)
+    # A DICOM folder given directly has no path relative to itself.
+    name = relative.name or scan.path.resolve().name
+    if scan.path.is_dir():
+        return relative.with_name(name) if relative.name else PurePosixPath(name)
+    ending = next((ending for ending in _ENDINGS if name.lower().endswith(ending) and len(name) > len(ending)), "")
+    return relative.with_name(name[: len(name) - len(ending)])
+
+
+def restoration_files(out: Path, stem: PurePosixPath, image_format: ImageFormat) -> dict[str, Path]:
+    """Return the path of each of RESTORATION_PARTS for one scan."""
+    folder = out / stem.parent
+    return {
+        part: folder / f"{stem.name}_{part}.{'json' if part == 'metrics' else image_format}"
+        for part in RESTORATION_PARTS
+    }
+
+
+def write_restoration(
+    restoration: Restoration, files: dict[str, Path], facts: dict[str, Any], *, overwrite: bool = False
+) -> None:
+    """Write the three volumes and the metrics, each atomically, the metrics last.
+
+    facts: what else the JSON file states (scan, model, settings). Raises OutputExistsError before anything is written
+    if a file is there and `overwrite` is False.
+    """
+    from genesis_core.volumes.writing import write_volume
+
+    there = [path for path in files.values() if path.exists()]
+    if there and not overwrite:
+        raise OutputExistsError(f"{there[0]} exists: choose another folder, or ask for it to be overwritten")
+    files["metrics"].parent.mkdir(parents=True, exist_ok=True)
+    # While results are being replaced, old metrics must not vouch for new volumes.
+    files["metrics"].unlink(missing_ok=True)
+    write_volume(restoration.restored, files["restored"], overwrite=overwrite)
+    write_volume(restoration.residual, files["residual"], overwrite=overwrite)
+    write_volume(restoration.outside, files["outside_window"], overwrite=overwrite)
+    write_text(files["metrics"], json.dumps({**facts, **restoration.as_json()}, indent=2, allow_nan=False) + "\n")
