@@ -1,0 +1,172 @@
+"""Bringing a list of scans into the cache: the modality is decided for all of them, and bad ones are reported."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from genesis_core.atomic import write_text
+from genesis_core.errors import CacheError, GenesisError, SamplingError
+from genesis_core.sampling.cache import CachedScan, cache_folder, open_cached, sweep
+from genesis_core.sampling.fingerprint import CACHE_FORMAT, source_fingerprint
+
+if TYPE_CHECKING:
+    from genesis_core.volumes.preprocessing import Preprocessing
+    from genesis_core.volumes.scans import Scan
+
+Modality = Literal["ct", "mr"]
+Progress = Callable[[int, int, str], None]
+Problem = tuple["Scan", str]
+Result = TypeVar("Result")
+# Seconds between looks at `should_stop` while scans are being prepared.
+_STOP_INTERVAL = 0.2
+
+
+def prepare_scans(
+    scans: Sequence[Scan],
+    preprocessing: Preprocessing,
+    cache_dir: Path | None = None,
+    *,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    threads: int = 2,
+) -> tuple[list[CachedScan], list[Problem]]:
+    """Put every scan into the cache; return those that can be used, in their order, and (scan, reason) of the others.
+
+    progress: called as (done, total, id) from this thread. should_stop: asked between scans; once it says so no further
+    scan is begun, and what is done is returned. threads: scans prepared at once, each held in memory.
+    Raises SamplingError if no scan can be used, CacheError if the cache cannot be written.
+    """
+    if not scans:
+        raise SamplingError("no scan found: check data.scans")
+    sweep(cache_folder(cache_dir))
+    results, problems, stopped = _for_each(
+        scans, lambda scan: open_cached(scan, preprocessing, cache_dir), progress, should_stop, threads
+    )
+    if not results and not stopped:
+        raise _none_usable(scans, problems)
+    return results, problems
+
+
+def decide_modality(
+    scans: Sequence[Scan],
+    asked: Literal["auto", "ct", "mr"] = "auto",
+    cache_dir: Path | None = None,
+    *,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] | None = None,
+    threads: int = 2,
+) -> tuple[Modality, str]:
+    """Return what the scans are, and a sentence that says how it is known.
+
+    With "auto" every scan is looked at, once: what was seen is kept in the cache. Scans that cannot be read are passed
+    over here, and reported when they are prepared. Raises SamplingError if none can be read, or if both kinds occur.
+    """
+    if asked != "auto":
+        return asked, f"data.modality is {asked}."
+    if not scans:
+        raise SamplingError("no scan found: check data.scans")
+    folder = cache_folder(cache_dir)
+    guesses, problems, stopped = _for_each(scans, lambda scan: _guess(scan, folder), progress, should_stop, threads)
+    if not guesses:
+        if stopped:
+            raise SamplingError("stopped before the modality was known")
+        raise _none_usable(scans, problems)
+    found = {kind: [guess for guess in guesses if guess["modality"] == kind] for kind in ("ct", "mr")}
+    if found["ct"] and found["mr"]:
+        fewer = min(found.values(), key=len)
+        raise SamplingError(
+            f"{len(found['ct'])} scans look like CT and {len(found['mr'])} like MR, but one intensity mapping must "
+            f"serve all: set data.modality to ct or mr, or keep them apart. The fewer are: "
+            + ", ".join(f"{guess['id']} ({guess['reason']})" for guess in fewer[:5])
+        )
+    kind: Modality = "ct" if found["ct"] else "mr"
+    doubtful = sum(guess["certainty"] < 0.6 for guess in guesses)
+    doubt = f" {doubtful} of them are doubtful: set data.modality to be sure." if doubtful else ""
+    return kind, f"All {len(guesses)} readable scans look like {kind.upper()}.{doubt}"
+
+
+def _guess(scan: Scan, folder: Path) -> dict[str, Any]:
+    path = folder / f"{source_fingerprint(scan)}.modality.{CACHE_FORMAT}.json"
+    try:
+        return {**_known(path), "id": scan.id}
+    except (OSError, ValueError):
+        pass  # Not looked at before, or the note is damaged: the scan itself is asked.
+    from genesis_core.volumes.modality import guess_modality
+    from genesis_core.volumes.reading import read_volume
+
+    guess = guess_modality(read_volume(scan.path, series=scan.series))
+    found = {"modality": guess.modality, "certainty": guess.certainty, "reason": guess.reason}
+    try:
+        write_text(path, json.dumps(found))
+    except OSError as problem:
+        raise CacheError(
+            f"{folder}: the cache cannot be written ({problem.strerror}); set data.cache elsewhere"
+        ) from None
+    return {**found, "id": scan.id}
+
+
+def _known(path: Path) -> dict[str, Any]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or found.keys() != {"modality", "certainty", "reason"}:
+        raise ValueError(f"{path}: not a note on a modality")
+    if found["modality"] not in ("ct", "mr") or not isinstance(found["certainty"], float):
+        raise ValueError(f"{path}: not a note on a modality")
+    return found
+
+
+def _for_each(
+    scans: Sequence[Scan],
+    work: Callable[[Scan], Result],
+    progress: Progress | None,
+    should_stop: Callable[[], bool] | None,
+    threads: int,
+) -> tuple[list[Result], list[Problem], bool]:
+    """Do `work` on every scan in a few threads; return results and problems in order, and whether it was stopped."""
+    results: dict[int, Result] = {}
+    problems: dict[int, Problem] = {}
+    stopped = False
+    with ThreadPoolExecutor(max(1, min(threads, os.cpu_count() or 1))) as pool:
+        pending: dict[Future[Result], int] = {pool.submit(work, scan): number for number, scan in enumerate(scans)}
+        try:
+            while pending:
+                done, _ = wait(pending, _STOP_INTERVAL, FIRST_COMPLETED)
+                for future in done:
+                    number = pending.pop(future)
+                    if future.cancelled():
+                        continue
+                    try:
+                        results[number] = future.result()
+                    except CacheError:
+                        raise
+                    except Exception as problem:
+                        problems[number] = (scans[number], _reason(scans[number], problem))
+                    if progress:
+                        progress(len(results) + len(problems), len(scans), scans[number].id)
+                if not stopped and should_stop and should_stop():
+                    stopped = True
+                    for future in pending:
+                        future.cancel()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [results[n] for n in sorted(results)], [problems[n] for n in sorted(problems)], stopped
+
+
+def _reason(scan: Scan, problem: Exception) -> str:
+    if isinstance(problem, GenesisError):
+        # Reasons end up in records that are shared, so the scan goes by its pseudonym there.
+        return str(problem).replace(str(scan.path), scan.id)
+    if isinstance(problem, MemoryError):
+        return "it does not fit into memory"
+    # One scan that trips over a defect of ours must not cost the others; the type tells that it is one.
+    return f"unexpected {type(problem).__name__}: {problem}"
+
+
+def _none_usable(scans: Sequence[Scan], problems: Sequence[Problem]) -> SamplingError:
+    some = "; ".join(f"{scan.id}: {reason}" for scan, reason in problems[:3])
+    return SamplingError(f"none of the {len(scans)} scans can be used: {some}")
