@@ -1,0 +1,135 @@
+"""Applying draws to arrays: what comes in is checked, samples share the cores, and nothing that came in is changed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from genesis_core.corruptions.draw import Draw
+from genesis_core.corruptions.kernels.checking import largest_bits
+from genesis_core.errors import RecipeError
+
+if TYPE_CHECKING:
+    from genesis_core.corruptions.recipe import Recipe
+
+Voxels = NDArray[np.float32]
+# The bits of 1.0, the largest value allowed, and of -0.0, which is allowed too.
+_ONE, _MINUS_ZERO = 0x3F800000, 0x80000000
+
+
+def apply_one(x: ArrayLike, draw: Draw) -> Voxels:
+    """Apply one draw to one sub-volume."""
+    source = _floats(x)
+    _match(source.shape, draw)
+    out = np.empty(source.shape, np.float32)
+    _corrupt(source[None], out[None], draw)
+    return out
+
+
+def apply_batch(x: ArrayLike, draws: Sequence[Draw], threads: int | None) -> Voxels:
+    """Apply one draw to each sample of a batch."""
+    source = _batch(x, len(draws), "draws")
+    for draw in draws:
+        _match(source.shape[2:], draw)
+    return _each(source, lambda index: draws[index], threads)
+
+
+def corrupt_one(recipe: Recipe, x: ArrayLike, seed: int) -> Voxels:
+    """Draw for one sub-volume, and apply it."""
+    source = _floats(x)
+    if source.ndim not in (2, 3):
+        raise RecipeError(
+            f"array of shape {source.shape}: with one seed a recipe takes (z, y, x) or (y, x); "
+            "a batch (batch, channel, ...) takes a list of seeds, one for each sample"
+        )
+    return apply_one(source, recipe.draw(source.shape, seed))
+
+
+def corrupt_batch(recipe: Recipe, x: ArrayLike, seeds: Sequence[int], threads: int | None) -> Voxels:
+    """Draw for each sample of a batch, and apply it."""
+    source = _batch(x, len(seeds), "seeds")
+    return _each(source, lambda index: recipe.draw(source.shape[2:], seeds[index]), threads)
+
+
+def _each(source: Voxels, drawn: Callable[[int], Draw], threads: int | None) -> Voxels:
+    out = np.empty(source.shape, np.float32)
+
+    def work(index: int) -> None:
+        _corrupt(source[index], out[index], drawn(index))
+
+    threads = min(len(source), _cores() if threads is None else threads)
+    if threads <= 1:
+        for index in range(len(source)):
+            work(index)
+    else:
+        with ThreadPoolExecutor(threads, "corruptions") as pool:
+            list(pool.map(work, range(len(source))))
+    return out
+
+
+def _corrupt(source: Voxels, out: Voxels, draw: Draw) -> None:
+    """Corrupt one sample: (channel, z, y, x) or (channel, y, x)."""
+    _check_range(source)
+    source = source.reshape(len(source), *draw.shape3)
+    out = out.reshape(source.shape)
+    # The first step reads the input and writes the output; the others work on the output in place.
+    current = source
+    for step in draw.steps:
+        step.corruption.apply(current, out, step.decided, step.key)
+        current = out
+    if not draw.steps:
+        np.copyto(out, source)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _floats(x: ArrayLike) -> Voxels:
+    array = np.asarray(x)
+    if array.dtype.kind != "f":
+        raise RecipeError(
+            f"array of {array.dtype}: a recipe takes floats in [0, 1]; bring the scan to [0, 1] first, for instance "
+            "with the intensity window of its modality"
+        )
+    if array.size == 0:
+        raise RecipeError(f"array of shape {array.shape}: there is no voxel in it")
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(array, np.float32)
+
+
+def _batch(x: ArrayLike, count: int, what: str) -> Voxels:
+    source = _floats(x)
+    if source.ndim not in (4, 5):
+        raise RecipeError(
+            f"array of shape {source.shape}: with several {what} a recipe takes (batch, channel, z, y, x) or "
+            "(batch, channel, y, x)"
+        )
+    if len(source) != count:
+        raise RecipeError(f"{count} {what} for a batch of {len(source)}: one is needed for each sample")
+    return source
+
+
+def _match(shape: tuple[int, ...], draw: Draw) -> None:
+    if shape != draw.shape:
+        raise RecipeError(f"array of shape {shape}: the draw was made for {draw.shape}")
+
+
+def _check_range(source: Voxels) -> None:
+    bits = source.reshape(-1).view(np.uint32)
+    if largest_bits(bits) <= _ONE:
+        return
+    if bool(((bits <= _ONE) | (bits == _MINUS_ZERO)).all()):
+        return
+    finite = source[np.isfinite(source)]
+    found = f"found {finite.min():.6g} to {finite.max():.6g}" if finite.size else "found no finite value"
+    unusual = "" if finite.size == source.size else f" and {source.size - finite.size} that are not finite"
+    raise RecipeError(
+        f"values must lie in [0, 1]; {found}{unusual}. Bring the scan to [0, 1] first, for instance with the intensity "
+        "window of its modality"
+    )

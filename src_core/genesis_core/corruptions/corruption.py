@@ -1,0 +1,52 @@
+"""What every corruption is: settings, a draw that decides, and a pure application of what was decided."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from genesis_core.settings import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+# Spatial shape (z, y, x); a 2D image is one slice, (1, y, x).
+Shape3 = tuple[int, int, int]
+
+
+class Decided(Settings):
+    """What one corruption decided in one draw. Small, and complete together with the step's key."""
+
+
+class Corruption(Settings, ABC):
+    """One corruption and its parameters.
+
+    A new one is a file with a subclass, holding a `kind` (its name in recipes), a `label` (in words), `decided` (the
+    model of what it draws) and the methods below, and one line in `registry`. Random numbers are hashed from the
+    step's key with `genesis_core.randomness`; nothing else may decide anything.
+    """
+
+    kind: str
+    label: ClassVar[str]
+    decided: ClassVar[type[Decided]] = Decided
+
+    @abstractmethod
+    def draw(self, shape: Shape3, key: int) -> Decided:
+        """Decide everything for a volume of this shape. key: the step's 64 bits."""
+
+    @abstractmethod
+    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
+        """Write the corrupted copy of `source` to `out`.
+
+        Both are C-contiguous, of shape (channel, z, y, x), in [0, 1]; `out` may be `source` itself. Every voxel of
+        `out` is written. Raises RecipeError if what was decided does not fit the shape.
+        """
+
+    @abstractmethod
+    def describe(self, decided: Any, shape: Shape3) -> str:
+        """Say in words what was decided."""
+
+    def replaced(self, decided: Any, shape: Shape3) -> NDArray[np.bool_] | None:
+        """Return the voxels (z, y, x) whose content is thrown away, or None if this corruption throws nothing away."""
+        return None

@@ -1,0 +1,83 @@
+"""Non-linear intensity: a smooth monotone curve re-maps all intensities, so that appearance must be learnt.
+
+Source: Zhou et al. 2021 (Models Genesis), sec. 2.2.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from genesis_core.corruptions.corruption import Corruption, Decided, Shape3
+from genesis_core.settings import Settings, setting
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Point(Settings):
+    """A control point of an intensity curve."""
+
+    x: float = Field(ge=0.0, le=1.0, description="Intensity before.")
+    y: float = Field(ge=0.0, le=1.0, description="Intensity after.")
+
+
+class Curve(Decided):
+    """A cubic Bezier curve with end points (0, 0) and (1, 1), or (0, 1) and (1, 0) if it is decreasing."""
+
+    first: Point
+    second: Point
+    decreasing: bool
+
+    def __call__(self, intensities: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the curve at `intensities`, any shape, in [0, 1]: the very values voxels get."""
+        import numpy as np
+
+        source = np.ascontiguousarray(intensities, np.float32)
+        out = np.empty_like(source)
+        self._look_up(source.reshape(-1), out.reshape(-1))
+        return out
+
+    def _look_up(self, source: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        import numpy as np
+
+        from genesis_core.corruptions.kernels.curve import CAPACITY, build_table, look_up
+
+        base, slope = np.empty(CAPACITY, np.float32), np.empty(CAPACITY, np.float32)
+        child = np.empty(CAPACITY, np.int32)
+        # The table knows rising curves and their mirror images.
+        y1, y2 = (1.0 - self.first.y, 1.0 - self.second.y) if self.decreasing else (self.first.y, self.second.y)
+        build_table(self.first.x, y1, self.second.x, y2, self.decreasing, base, slope, child)
+        look_up(source, out, base, slope, child)
+
+
+class Nonlinear(Corruption):
+    """Map every intensity through a random cubic Bezier curve, shared by all channels.
+
+    Both inner control points are uniform in the unit square; the curve is then monotone, rising or falling from end
+    to end.
+    """
+
+    kind: Literal["nonlinear"] = "nonlinear"
+    label: ClassVar[str] = "non-linear intensity"
+    decided: ClassVar[type[Decided]] = Curve
+    decreasing: float = setting(
+        0.5, "Chance that the curve falls, which inverts the image.", unit="probability", ge=0.0, le=1.0
+    )
+
+    def draw(self, shape: Shape3, key: int) -> Curve:
+        from genesis_core.randomness import stream, uniform
+
+        own = stream(key, "curve")
+        u = [uniform(own, counter) for counter in range(5)]
+        return Curve(first=Point(x=u[0], y=u[1]), second=Point(x=u[2], y=u[3]), decreasing=u[4] < self.decreasing)
+
+    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
+        decided._look_up(source.reshape(-1), out.reshape(-1))
+
+    def describe(self, decided: Any, shape: Shape3) -> str:
+        way = "falling" if decided.decreasing else "rising"
+        points = " and ".join(f"({point.x:.2f}, {point.y:.2f})" for point in (decided.first, decided.second))
+        return f"{self.label}: {way} curve with control points {points}"
