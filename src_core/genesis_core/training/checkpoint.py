@@ -1,0 +1,65 @@
+"""Checkpoints: the full training state in one file, written so that a kill at any moment leaves a usable one.
+
+The state is weights, optimiser, step, and a few numbers (best figure, fallbacks counted, seconds spent). No state of a
+generator is stored: what is drawn at a step depends on the seed and the step alone.
+"""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genesis_core.atomic import replacing
+from genesis_core.errors import RunError
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+
+@dataclass
+class Progress:
+    """Where a run stands. step: optimiser steps done. best: lowest monitored figure, at `best_step`.
+
+    stale: validations since the best. drawn, fallbacks: sub-volumes so far. seconds: time spent training, all resumes.
+    total_steps: where the schedule ends. figures: of the last validation, at `validated_step`.
+    """
+
+    total_steps: int
+    step: int = 0
+    best: float | None = None
+    best_step: int | None = None
+    stale: int = 0
+    drawn: int = 0
+    fallbacks: int = 0
+    seconds: float = 0.0
+    validated_step: int | None = None
+    figures: dict[str, float] = field(default_factory=dict)
+
+
+def save_checkpoint(path: Path, network: nn.Module, optimiser: Optimizer, progress: Progress) -> None:
+    """Write the full training state to `path`, atomically."""
+    import torch
+
+    state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "progress": asdict(progress)}
+    with replacing(path) as temporary:
+        torch.save(state, temporary)
+
+
+def load_checkpoint(path: Path, network: nn.Module, optimiser: Optimizer) -> Progress:
+    """Restore the state saved by `save_checkpoint`; nothing in the file is executed.
+
+    Raises RunError if the file is damaged or belongs to another network.
+    """
+    import torch
+
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        return Progress(**state["progress"])
+    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as problem:
+        reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
+        raise RunError(f"{path}: this checkpoint cannot be used ({reason})") from None

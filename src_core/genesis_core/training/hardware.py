@@ -1,0 +1,51 @@
+"""What this machine can compute with: device, precision, threads. "auto" is decided here and said in run.yaml."""
+
+from __future__ import annotations
+
+import os
+
+from genesis_core.errors import SettingsError
+
+
+def resolve_device(name: str) -> str:
+    """Return the torch device of a setting: "auto" takes the first GPU, else the processor.
+
+    Raises SettingsError if the device is unknown or not there.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as problem:
+        reason = str(problem).strip().splitlines()[0]
+        raise SettingsError(f"device '{name}' cannot be used here ({reason}); use auto or cpu") from None
+    return name
+
+
+def native_bfloat16(device: str) -> bool:
+    """Whether `device` computes in bfloat16 at full speed, rather than emulating it."""
+    import torch
+
+    if device.startswith("cuda"):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    if device == "cpu":
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False
+
+
+def resolve_precision(precision: str, device: str) -> str:
+    """Return "float32" or "bfloat16" for a setting that may be "auto"."""
+    if precision != "auto":
+        return precision
+    return "bfloat16" if native_bfloat16(device) else "float32"
+
+
+def resolve_threads() -> int:
+    """Return how many threads the network gets: the cores this process may use."""
+    try:
+        return max(1, len(os.sched_getaffinity(0)))
+    except AttributeError:
+        return max(1, os.cpu_count() or 1)

@@ -1,0 +1,38 @@
+"""Drawing the next batches in a thread while the network trains on this one.
+
+Drawing is compiled code and decompression, both outside the GIL, so one thread hides nearly all of it. What is drawn
+does not depend on when: a batch is a pure function of its step.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
+# Two batches ahead hide a slow one behind a fast one; more would only cost memory.
+_AHEAD = 2
+
+
+class Prefetcher:
+    """Yields `draw(i)` for i in first..last-1, in order; `waited` counts the seconds the consumer was kept waiting."""
+
+    def __init__(self) -> None:
+        self.waited = 0.0
+
+    def batches(self, draw: Callable[[int], T], first: int, last: int) -> Generator[T, None, None]:
+        """Yield the batches of numbers first..last-1; closing the generator stops the drawing."""
+        executor = ThreadPoolExecutor(1, thread_name_prefix="draw")
+        pending: list[Future[T]] = []
+        try:
+            for number in range(first, last):
+                while len(pending) <= _AHEAD and number + len(pending) < last:
+                    pending.append(executor.submit(draw, number + len(pending)))
+                began = time.perf_counter()
+                batch = pending.pop(0).result()
+                self.waited += time.perf_counter() - began
+                yield batch
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,85 @@
+"""Everything a pre-training run is made of, in one model: run.yaml, the command line and the forms come from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field
+
+from genesis_core.corruptions.recipe import Recipe
+from genesis_core.networks.registry import AnyNetworkSettings
+from genesis_core.networks.settings import UNet3DSettings
+from genesis_core.sampling.settings import DataSettings, SamplingSettings
+from genesis_core.settings import Settings, Words, setting
+from genesis_core.training.settings import PUBLISHED, TrainingSettings
+
+Preset = Literal["standard", "published"]
+
+
+def _read_recipe(value: Any) -> Any:
+    return Recipe.read(value) if isinstance(value, str | Path) else value
+
+
+def _complete_network(value: Any) -> Any:
+    """Fill in what a partly given network leaves open: instance norm restores a scan window by window as it trained."""
+    return {**_NETWORK.model_dump(include={"kind", "norm"}), **value} if isinstance(value, dict) else value
+
+
+_NETWORK = UNet3DSettings(norm="instance")
+
+
+class Cases(Settings):
+    """The scans of a run by their pseudonyms, so that a resumed or repeated run trains on the same ones."""
+
+    training: Words = setting((), "Scans whose sub-volumes are trained on.")
+    validation: Words = setting((), "Scans held out for validation.")
+
+
+class PretrainSettings(Settings):
+    """The complete settings of a pre-training by restoration."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    schema_version: Literal[1] = Field(1, alias="schema", description="Version of this file's layout.")
+    task: Literal["restoration"] = setting("restoration", "What the network learns: to restore corrupted sub-volumes.")
+    data: DataSettings = setting(DataSettings(), "The scans and how they are prepared.")
+    cases: Cases | None = setting(None, "Which scans train and which validate; empty: decided at the start.")
+    sampling: SamplingSettings = setting(SamplingSettings(), "How sub-volumes are drawn from the scans.")
+    recipe: Annotated[Recipe, BeforeValidator(_read_recipe)] = setting(
+        "genesis", "Corruptions: a preset or a recipe file."
+    )
+    loss: Literal["mse", "mae"] = setting("mse", "Mean squared (published) or mean absolute error, over all voxels.")
+    validation_samples: int = setting(32, "Sub-volumes of the fixed set that every validation measures.", ge=1, le=4096)
+    network: Annotated[AnyNetworkSettings, BeforeValidator(_complete_network)] = setting(
+        _NETWORK, "The network that is trained; instance norm unless said otherwise."
+    )
+    training: TrainingSettings = setting(TrainingSettings(), "Optimiser, schedule, budget and precision.")
+    seed: int = setting(0, "Every random decision follows from it.", ge=0)
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
+    out: Path | None = setting(None, "Folder of the run, which must not exist yet.")
+    resume: Literal["no", "yes", "auto"] = setting(
+        "no", "Go on with the run in --out; auto: if there is one, else start it."
+    )
+
+
+# What differs from the defaults, by preset. Source of "published": see training/settings.py; the network keeps batch
+# statistics and the flips are those of x and y.
+PRESETS: dict[str, dict[str, Any]] = {
+    "standard": {},
+    "published": {
+        "training": PUBLISHED,
+        "network": {"norm": "batch_statistics"},
+        "sampling": {"flips": ["x", "y"]},
+    },
+}
+
+
+def with_preset(preset: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return `values` laid over the preset's, group by group."""
+    merged: dict[str, Any] = {key: dict(group) for key, group in PRESETS[preset].items()}
+    for key, value in values.items():
+        merged[key] = (
+            {**merged[key], **value} if isinstance(merged.get(key), dict) and isinstance(value, dict) else value
+        )
+    return merged

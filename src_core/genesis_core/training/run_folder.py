@@ -1,0 +1,171 @@
+"""A run's folder: the one interface between training and everybody who watches it.
+
+Files: run.yaml (the resolved settings), status.json (state, pid, host, step, heartbeat), events.jsonl, checkpoints/,
+previews/, tensorboard/, model/, and the empty file `stop` that asks a run to stop, also from another machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from genesis_core.atomic import write_text
+from genesis_core.errors import OutputExistsError, RunError
+from genesis_core.training.events import Event, EventWriter, make_event, read_events
+
+State = Literal["queued", "running", "stopping", "stopped", "finished", "failed"]
+STATES: tuple[State, ...] = ("queued", "running", "stopping", "stopped", "finished", "failed")
+# A run on another machine whose heartbeat is older counts as lost; on this machine the process itself is asked.
+LOST_AFTER_SECONDS = 600.0
+_HEARTBEAT_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What status.json says. step: last finished step. heartbeat: seconds since the epoch, UTC."""
+
+    state: State
+    step: int = 0
+    total_steps: int | None = None
+    pid: int = 0
+    host: str = ""
+    heartbeat: float = 0.0
+    message: str = ""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a process works on the run now: known on this machine, judged by the heartbeat elsewhere."""
+        if self.state not in ("running", "stopping"):
+            return False
+        if self.host == socket.gethostname():
+            return _process_started_before(self.pid, self.heartbeat)
+        return time.time() - self.heartbeat < LOST_AFTER_SECONDS
+
+    @property
+    def word(self) -> str:
+        """The state for people: a run whose process is gone without a word is "interrupted"."""
+        return "interrupted" if self.state in ("running", "stopping") and not self.is_alive else self.state
+
+
+class RunFolder:
+    """One run on disk: reading it for anybody, writing it for the process that trains."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self._last_heartbeat = 0.0
+
+    settings_file = property(lambda self: self.path / "run.yaml")
+    events_file = property(lambda self: self.path / "events.jsonl")
+    checkpoints = property(lambda self: self.path / "checkpoints")
+    previews = property(lambda self: self.path / "previews")
+    tensorboard = property(lambda self: self.path / "tensorboard")
+    model = property(lambda self: self.path / "model")
+    stop_file = property(lambda self: self.path / "stop")
+    status_file = property(lambda self: self.path / "status.json")
+
+    @property
+    def name(self) -> str:
+        """The folder's own name."""
+        return self.path.resolve().name
+
+    @property
+    def is_run(self) -> bool:
+        """Whether this folder holds a run."""
+        return bool(self.settings_file.is_file())
+
+    @classmethod
+    def create(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """Make a new, empty run folder. Raises OutputExistsError if anything is there already."""
+        folder = cls(path)
+        if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+            raise OutputExistsError(f"{path} exists already: choose another --out, or go on with it by --resume")
+        for part in (folder.path, folder.checkpoints, folder.previews):
+            part.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> RunFolder:
+        """Return the run at `path`. Raises RunError if there is none."""
+        folder = cls(path)
+        if not folder.path.is_dir():
+            raise RunError(f"{path}: no such run folder")
+        if not folder.is_run:
+            raise RunError(f"{path}: not a run folder (it holds no run.yaml)")
+        return folder
+
+    def status(self) -> RunStatus:
+        """Read status.json. Raises RunError if it is damaged; a run that never wrote one is "queued"."""
+        if not self.status_file.exists():
+            return RunStatus("queued")
+        try:
+            values = json.loads(self.status_file.read_text(encoding="utf-8"))
+            if values["state"] not in STATES:
+                raise ValueError(f"unknown state {values['state']!r}")
+            known = {key: values[key] for key in RunStatus.__dataclass_fields__ if key in values}
+            return RunStatus(
+                **{**known, "heartbeat": float(known.get("heartbeat", 0)), "pid": int(known.get("pid", 0))}
+            )
+        except (ValueError, KeyError, TypeError, OSError) as problem:
+            raise RunError(f"{self.status_file}: damaged ({problem}); delete this file to resume the run") from None
+
+    def set_status(self, state: State, step: int, total_steps: int | None, message: str = "") -> None:
+        """Write status.json with this process as the owner."""
+        self._last_heartbeat = time.time()
+        status = RunStatus(state, step, total_steps, os.getpid(), socket.gethostname(), self._last_heartbeat, message)
+        write_text(self.status_file, json.dumps(status.__dict__, indent=1) + "\n")
+
+    def heartbeat(self, step: int, total_steps: int | None) -> None:
+        """Say that the run is alive at `step`; writes at most every two seconds."""
+        if time.time() - self._last_heartbeat >= _HEARTBEAT_SECONDS:
+            self.set_status("running", step, total_steps)
+
+    @cached_property
+    def _writer(self) -> EventWriter:
+        return EventWriter(self.events_file)
+
+    def write_event(self, kind: str, **values: Any) -> Event:
+        """Append an event and return it."""
+        event = make_event(kind, **values)
+        self._writer.write(event)
+        return event
+
+    def events(self) -> Iterator[Event]:
+        """Yield all events written so far."""
+        return read_events(self.events_file)
+
+    def ask_to_stop(self) -> None:
+        """Ask the process that trains to checkpoint and stop."""
+        self.stop_file.touch()
+
+    def close(self) -> None:
+        """Close the event file, if this process wrote events."""
+        if "_writer" in self.__dict__:
+            self._writer.close()
+            del self.__dict__["_writer"]
+
+
+def list_runs(root: str | os.PathLike[str]) -> list[RunFolder]:
+    """Return the runs in `root` (or `root` itself, if it is one), by name. Raises RunError if `root` does not exist."""
+    root = Path(root)
+    if not root.is_dir():
+        raise RunError(f"{root}: no such folder")
+    if RunFolder(root).is_run:
+        return [RunFolder(root)]
+    return [RunFolder(path) for path in sorted(root.iterdir()) if path.is_dir() and RunFolder(path).is_run]
+
+
+def _process_started_before(pid: int, moment: float) -> bool:
+    import psutil
+
+    try:
+        # A later process may have been given the same number.
+        return bool(psutil.Process(pid).create_time() <= moment + 1)
+    except psutil.Error:
+        return False
