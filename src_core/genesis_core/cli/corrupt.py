@@ -1,0 +1,254 @@
+"""`napari-genesis corrupt`: write a corrupted scan, draw the contact sheet of a recipe's combinations, or both."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import click
+from pydantic import BeforeValidator, Field
+
+from genesis_core.cli.output import Output
+from genesis_core.cli.settings_command import settings_command
+from genesis_core.errors import OutputExistsError, SettingsError
+from genesis_core.settings import Settings, Size3, setting
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from genesis_core.corruptions.recipe import Recipe
+    from genesis_core.model.folder import Model
+    from genesis_core.volumes.preprocessing import Prepared, Preprocessing
+    from genesis_core.volumes.volume import Volume
+
+
+def _three_places(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+Place = Annotated[
+    tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=3, max_length=3), BeforeValidator(_three_places)
+]
+
+
+class CorruptSettings(Settings):
+    """What `napari-genesis corrupt` is told."""
+
+    scan: Path = setting(..., "The scan: a file, or a DICOM folder.")
+    recipe: str = setting("genesis", "The recipe: a file, or a preset (genesis, paper).")
+    seed: int = setting(0, "Seed of the corruptions; the same seed gives the same voxels.")
+    out: Path | None = setting(
+        None, "Where to write the corrupted scan (.nii.gz, .nrrd, .mha), on the scan's own grid."
+    )
+    contact_sheet: Path | None = setting(None, "Where to draw the combinations of the recipe's steps (.png).")
+    patch_size: Size3 | None = setting(
+        None, "Size of the sub-volumes, z, y, x; empty: the model's, else 32,64,64.", unit="voxels"
+    )
+    whole: bool = setting(False, "Corrupt the scan as one sub-volume, not in boxes of the patch size as training does.")
+    at: Place | None = setting(
+        None,
+        "Centre of the contact sheet's sub-volume, z, y, x in voxels of the LPS scan; empty: a place with much to see.",
+    )
+    modality: Literal["auto", "ct", "mr"] = setting("auto", "What the scan is; auto: guessed, and said.")
+    model: Path | None = setting(None, "A run or a model folder: the contact sheet also shows what it restores.")
+    source: str = setting("", "Where the scan is from, for the sheet's last line: a citation, or 'synthetic'.")
+    overwrite: bool = setting(False, "Replace files that are already there.")
+
+
+def run(settings: CorruptSettings, output: Output) -> None:
+    """Corrupt one scan as asked, and say in words what was drawn."""
+    _check_outputs(settings)
+    from genesis_core.corruptions.recipe import Recipe
+    from genesis_core.volumes.reading import read_volume
+
+    recipe = Recipe.read(settings.recipe)
+    model = _load_model(settings)
+    scan = read_volume(settings.scan)
+    for note in scan.notes:
+        output.say(note)
+    preprocessing = _preprocessing(settings, model, scan, output)
+    prepared = preprocessing.prepare(replace(scan, modality=preprocessing.modality))
+    patch = settings.patch_size or (model.card.patch_size if model else (32, 64, 64))
+    size = (patch[0], patch[1], patch[2])
+    if settings.contact_sheet:
+        _draw_sheet(settings.contact_sheet, settings, prepared, recipe, size, model, output)
+    if settings.out:
+        _write_corrupted(settings.out, settings, scan, preprocessing, recipe, size, output)
+
+
+def _check_outputs(settings: CorruptSettings) -> None:
+    if settings.out is None and settings.contact_sheet is None:
+        raise click.UsageError("nothing to do: give --out FILE, --contact-sheet FILE.png, or both")
+    if settings.at is not None and settings.contact_sheet is None:
+        raise click.UsageError("--at belongs to --contact-sheet, which was not given")
+    if settings.contact_sheet is not None and settings.contact_sheet.suffix.lower() != ".png":
+        raise click.UsageError(f"--contact-sheet {settings.contact_sheet}: the sheet is written as .png")
+    for path in (settings.out, settings.contact_sheet):
+        if path is None:
+            continue
+        if path.exists() and not settings.overwrite:
+            raise OutputExistsError(f"{path} exists: choose another name, or give --overwrite")
+        if not path.resolve().parent.is_dir():
+            raise SettingsError(f"{path}: its folder does not exist; make it first")
+
+
+def _load_model(settings: CorruptSettings) -> Model | None:
+    if settings.model is None:
+        return None
+    from genesis_core.model.folder import load_model
+
+    return load_model(settings.model)
+
+
+def _preprocessing(settings: CorruptSettings, model: Model | None, scan: Volume, output: Output) -> Preprocessing:
+    from genesis_core.volumes.modality import guess_modality
+    from genesis_core.volumes.preprocessing import Preprocessing
+
+    if model is not None and model.card.preprocessing is not None:
+        output.say(f"Prepared as the model asks: {model.card.preprocessing.describe()}")
+        return model.card.preprocessing
+    modality = settings.modality
+    if modality == "auto":
+        guess = guess_modality(scan)
+        modality = guess.modality
+        output.say(f"Taken for {modality.upper()} (certainty {guess.certainty:.0%}): {guess.reason}")
+    preprocessing: Preprocessing = Preprocessing.model_validate({"modality": modality})
+    output.say(f"Prepared: {preprocessing.describe()}")
+    return preprocessing
+
+
+def _draw_sheet(
+    path: Path,
+    settings: CorruptSettings,
+    prepared: Prepared,
+    recipe: Recipe,
+    size: tuple[int, int, int],
+    model: Model | None,
+    output: Output,
+) -> None:
+    from genesis_core.inference.contact_sheet import make_contact_sheet
+    from genesis_core.pictures.encoding import write_png
+
+    centre = (settings.at[0], settings.at[1], settings.at[2]) if settings.at is not None else None
+    made = make_contact_sheet(
+        prepared, recipe, seed=settings.seed, patch_size=size, centre=centre, model=model, source=settings.source
+    )
+    write_png(made.image, path)
+    fullest = max(made.examples, key=lambda example: (len(example.kinds), example.probability))
+    output.say(
+        f"Sub-volume of {size} voxels (z, y, x) from {made.start} on. Drawn with seed {settings.seed}: "
+        + _one_line(fullest.words)
+    )
+    output.say(f"{len(made.examples)} combinations: {path}")
+    output.record(
+        {
+            "contact_sheet": str(path),
+            "start": list(made.start),
+            "combinations": [{"steps": list(one.kinds), "drawn": _one_line(one.words)} for one in made.examples],
+        }
+    )
+
+
+def _write_corrupted(
+    path: Path,
+    settings: CorruptSettings,
+    scan: Volume,
+    preprocessing: Preprocessing,
+    recipe: Recipe,
+    size: tuple[int, int, int],
+    output: Output,
+) -> None:
+    import numpy as np
+
+    from genesis_core.volumes.resampling import reorient
+    from genesis_core.volumes.writing import write_volume
+
+    # The scan keeps its own grid: it is turned into the model's axes for the corruption, but not resampled.
+    turned = preprocessing.model_copy(update={"spacing": None}).prepare(scan)
+    if preprocessing.spacing is not None:
+        output.warn("the model's spacing is not applied to --out: the scan is corrupted on its own grid")
+    unit = turned.map.to_unit(turned.volume.array)
+    corrupted, words = _corrupt(unit, recipe, settings.seed, unit.shape if settings.whole else size, output)
+    outside = int(np.count_nonzero((turned.volume.array < turned.map.low) | (turned.volume.array > turned.map.high)))
+    values = _stored(turned.map.from_unit(corrupted), scan.array.dtype)
+    result = reorient(turned.volume.with_array(values), scan.axis_codes)
+    write_volume(result, path, overwrite=settings.overwrite)
+    for line in words:
+        output.say(line)
+    if outside:
+        output.say(
+            f"{outside} voxels ({outside / unit.size:.1%}) lay outside the window {turned.map.low:g} to "
+            f"{turned.map.high:g} and were clipped to it."
+        )
+    output.say(f"Corrupted scan: {path}")
+    output.record({"out": str(path), "clipped": outside, "drawn": words})
+
+
+def _corrupt(
+    unit: NDArray[np.float32], recipe: Recipe, seed: int, size: tuple[int, ...], output: Output
+) -> tuple[NDArray[np.float32], list[str]]:
+    """Return the scan with every box of `size` corrupted by a draw of its own, and in words what was drawn."""
+    import numpy as np
+
+    from genesis_core.inference.contact_sheet import cut
+    from genesis_core.randomness import stream
+
+    box = (size[0], size[1], size[2])
+    result = np.empty_like(unit)
+    starts = list(itertools.product(*(range(0, n, step) for n, step in zip(unit.shape, box, strict=True))))
+    words: list[str] = []
+    with output.progress(starts, "corrupting") as places:
+        for number, (z, y, x) in enumerate(places):
+            draw = recipe.draw(box, stream(seed, "corrupt", number))
+            # Boxes that stick out are filled up with air, as in training, and cut again.
+            part = recipe.apply(cut(unit, (z, y, x), box), draw)
+            target = result[z : z + box[0], y : y + box[1], x : x + box[2]]
+            target[...] = part[: target.shape[0], : target.shape[1], : target.shape[2]]
+            if number == 0:
+                extent = " x ".join(map(str, box))
+                words.append(f"Box 1 of {len(starts)}, {extent} voxels (z, y, x): {_one_line(draw.describe())}")
+    if len(starts) > 1:
+        words.append(f"Every one of the {len(starts)} boxes has a draw of its own; this is the first.")
+    return result, words
+
+
+def _one_line(words: str) -> str:
+    return "; ".join(words.splitlines())
+
+
+def _stored(values: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return scan units in the scan's own number type where that holds them, else as float32."""
+    import numpy as np
+
+    if not np.issubdtype(dtype, np.integer):
+        return values
+    limits = np.iinfo(dtype)
+    if values.min() < limits.min or values.max() > limits.max:
+        return values
+    return np.rint(values).astype(dtype)
+
+
+command = settings_command(
+    "corrupt",
+    CorruptSettings,
+    run,
+    text="Corrupt a scan with a recipe, or draw the contact sheet of its combinations.",
+    example="napari-genesis corrupt chest.nii.gz --recipe genesis --contact-sheet sheet.png",
+    arguments={"SCAN": "scan"},
+    options={
+        "--recipe": "recipe",
+        "--seed": "seed",
+        "--out": "out",
+        "--contact-sheet": "contact_sheet",
+        "--patch-size": "patch_size",
+        "--whole": "whole",
+        "--at": "at",
+        "--modality": "modality",
+        "--model": "model",
+        "--source": "source",
+        "--overwrite": "overwrite",
+    },
+)

@@ -1,0 +1,64 @@
+"""What commands say: sentences and a progress bar on a terminal, plain lines elsewhere, JSON lines for programs.
+
+With `--json`, stdout holds nothing but one JSON object a line; everything meant for people goes to stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import click
+
+T = TypeVar("T")
+
+
+class Output:
+    """Where one command writes. as_json: JSON lines on stdout instead of sentences."""
+
+    def __init__(self, as_json: bool = False) -> None:
+        self.as_json = as_json
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person watches: progress bars only make sense then."""
+        return not self.as_json and sys.stderr.isatty()
+
+    def say(self, text: str) -> None:
+        """Say a sentence to the person (stdout; stderr with --json)."""
+        click.echo(text, err=self.as_json)
+
+    def warn(self, text: str) -> None:
+        """Say something the person should act on (stderr)."""
+        click.echo(f"warning: {text}", err=True)
+
+    def record(self, values: dict[str, Any]) -> None:
+        """Write one JSON line, with --json only."""
+        if self.as_json:
+            click.echo(json.dumps(values, allow_nan=False))
+
+    def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print a table, cut to the terminal's width; full width where it is piped."""
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table(*headings, box=None, pad_edge=False, header_style="bold")
+        for row in rows:
+            table.add_row(*row)
+        Console(stderr=self.as_json, width=None if sys.stdout.isatty() else 200, markup=False).print(table)
+
+    @contextmanager
+    def progress(self, items: Sequence[T], what: str) -> Iterator[Iterator[T]]:
+        """Yield an iterator over `items` that shows a bar with the time left on a terminal, and nothing elsewhere."""
+        if not self.is_terminal:
+            yield iter(items)
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            yield iter(bar.track(items, description=what))

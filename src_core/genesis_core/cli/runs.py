@@ -1,0 +1,231 @@
+"""`napari-genesis runs`: list, show, stop, resume or delete runs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from genesis_core.cli.output import Output
+from genesis_core.cli.settings_command import settings_command
+from genesis_core.errors import RunError
+from genesis_core.settings import Settings, setting
+from genesis_core.training.events import last_of_each_step
+from genesis_core.training.run_folder import RunFolder, RunStatus, list_runs
+
+
+class ListSettings(Settings):
+    """Settings of `runs list`."""
+
+    folder: Path = setting(Path("runs"), "Folder that holds the runs.")
+
+
+class RunSettings(Settings):
+    """Settings of the commands on one run."""
+
+    run: Path = setting(..., "The run's folder.")
+
+
+class StopSettings(RunSettings):
+    """Settings of `runs stop`."""
+
+    wait: float = setting(60.0, "How long to wait for the run to write its checkpoint; 0: do not wait.", unit="s", ge=0)
+
+
+class DeleteSettings(RunSettings):
+    """Settings of `runs delete`."""
+
+    yes: bool = setting(False, "Delete without asking.")
+
+
+def describe_run(run: RunFolder) -> dict[str, Any]:
+    """Return what a list shows of a run: name, state, step, total, latest figures, and its last sign of life."""
+    try:
+        status = run.status()
+        state = status.word
+    except RunError:
+        status, state = RunStatus("queued"), "damaged"
+    validations = last_of_each_step(run.events(), "validation")
+    figures = validations[-1] if validations else {}
+    loss = figures.get("loss", figures.get("train_loss"))
+    return {
+        "name": run.name,
+        "path": str(run.path),
+        "state": state,
+        "step": status.step,
+        "total_steps": status.total_steps,
+        "loss": loss,
+        "return_mean": figures.get("return_mean"),
+        "heartbeat": status.heartbeat or None,
+        "message": status.message,
+    }
+
+
+def list_command(settings: ListSettings, output: Output) -> None:
+    """Print one row, or one JSON line, per run."""
+    records = [describe_run(run) for run in list_runs(settings.folder)]
+    for record in records:
+        output.record(record)
+    if output.as_json:
+        return
+    if not records:
+        output.say(f"no runs in {settings.folder}")
+        return
+    rows = [
+        (
+            record["name"],
+            record["state"],
+            f"{record['step']} / {record['total_steps'] or '?'}",
+            "-" if record["loss"] is None else f"{record['loss']:.5f}",
+            "-" if record["return_mean"] is None else f"{record['return_mean']:.5f}",
+            _age(record["heartbeat"]),
+        )
+        for record in records
+    ]
+    output.table(("run", "state", "step", "loss", "return mean", "last sign of life"), rows)
+
+
+def show_command(settings: RunSettings, output: Output) -> None:
+    """Print a run's state, every validation and every warning."""
+    run = RunFolder.open(settings.run)
+    record = describe_run(run)
+    validations = last_of_each_step(run.events(), "validation")
+    warnings = list(dict.fromkeys(event["message"] for event in run.events() if event["event"] == "warning"))
+    output.record({**record, "validations": validations, "warnings": warnings})
+    if output.as_json:
+        return
+    output.say(f"{record['name']}: {record['state']}, step {record['step']} of {record['total_steps'] or '?'}")
+    if record["message"]:
+        output.say(record["message"])
+    if validations:
+        names = [name for name in validations[-1] if name not in ("v", "time", "event", "step", "best")]
+        rows = [[str(event["step"]), *(_figure(event.get(name)) for name in names)] for event in validations]
+        output.table(["step", *(name.replace("_", " ") for name in names)], rows)
+    for warning in warnings:
+        output.warn(warning)
+    if run.model.is_dir():
+        output.say(f"model: {run.model}")
+
+
+def stop_command(settings: StopSettings, output: Output) -> int:
+    """Ask a run to stop and wait until its checkpoint is written; 1 if it does not answer in time."""
+    run = RunFolder.open(settings.run)
+    status = run.status()
+    if not status.is_alive:
+        output.say(f"{run.name} is not running ({status.word})")
+        return 0
+    run.ask_to_stop()
+    output.say(f"asked {run.name} to stop; it finishes its step and writes a checkpoint")
+    end = time.monotonic() + settings.wait
+    while time.monotonic() < end:
+        status = run.status()
+        if not status.is_alive:
+            output.say(f"{run.name} is {status.word} at step {status.step}")
+            return 0
+        time.sleep(0.2)
+    if settings.wait:
+        output.warn(f"{run.name} has not stopped yet; it will, after its current step")
+    return 1 if settings.wait else 0
+
+
+def resume_command(settings: RunSettings, output: Output) -> int:
+    """Go on with a stopped run, as `pretrain --resume --out RUN` does."""
+    from genesis_core.cli.pretrain import pretrain_command
+    from genesis_core.training.pretrain_settings import PretrainSettings
+
+    RunFolder.open(settings.run)
+    return pretrain_command(PretrainSettings(out=settings.run, resume="yes"), output)
+
+
+def delete_command(settings: DeleteSettings, output: Output) -> int:
+    """Delete a run that is not running, after asking."""
+    run = RunFolder.open(settings.run)
+    if run.status().is_alive:
+        raise RunError(f"{run.path} is running: stop it first (napari-genesis runs stop {run.path})")
+    if not settings.yes:
+        if not sys.stdin.isatty():
+            raise RunError(f"{run.path} was not deleted: nobody is here to ask, so say --yes")
+        if not click.confirm(f"Delete {run.path} with its checkpoints and its model?", err=True):
+            return 1
+    shutil.rmtree(run.path)
+    output.say(f"deleted {run.path}")
+    return 0
+
+
+def _figure(value: Any) -> str:
+    return "-" if value is None else f"{value:.5f}"
+
+
+def _age(heartbeat: float | None) -> str:
+    if heartbeat is None:
+        return "-"
+    seconds = max(0.0, time.time() - heartbeat)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit} ago"
+    return f"{seconds:.0f} s ago"
+
+
+@click.group(
+    "runs", help="List, show, stop, resume or delete runs.\n\n\b\nExample:\n  napari-genesis runs show runs/lung"
+)
+def command() -> None:
+    """Group of the commands on runs."""
+
+
+command.add_command(
+    settings_command(
+        "list",
+        ListSettings,
+        list_command,
+        text="List the runs of a folder with their state and their loss.",
+        example="napari-genesis runs list runs/",
+        arguments={"FOLDER": "folder"},
+    )
+)
+command.add_command(
+    settings_command(
+        "show",
+        RunSettings,
+        show_command,
+        text="Show a run's state, validations and warnings.",
+        example="napari-genesis runs show runs/lung",
+        arguments={"RUN": "run"},
+    )
+)
+command.add_command(
+    settings_command(
+        "stop",
+        StopSettings,
+        stop_command,
+        text="Ask a running run to write a checkpoint and stop.",
+        example="napari-genesis runs stop runs/lung",
+        arguments={"RUN": "run"},
+        options={"--wait": "wait"},
+    )
+)
+command.add_command(
+    settings_command(
+        "resume",
+        RunSettings,
+        resume_command,
+        text="Go on with a stopped, killed or failed run.",
+        example="napari-genesis runs resume runs/lung",
+        arguments={"RUN": "run"},
+    )
+)
+command.add_command(
+    settings_command(
+        "delete",
+        DeleteSettings,
+        delete_command,
+        text="Delete a run with its checkpoints and its model.",
+        example="napari-genesis runs delete runs/lung --yes",
+        arguments={"RUN": "run"},
+        options={"--yes": "yes"},
+    )
+)

@@ -1,0 +1,120 @@
+"""How a training shows itself: a progress bar on a terminal, sentences elsewhere, JSON lines with --json."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Any
+
+import click
+
+from genesis_core.cli.output import Output
+from genesis_core.durations import duration
+
+# Without a terminal, steps are said at most this often; everything else is said always.
+_SECONDS_BETWEEN_STEPS = 10.0
+
+
+class TrainingReport:
+    """Receives the events of a run and shows them; use it as a context."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._bar: Any = None
+        self._task: Any = None
+        self._total = 0
+        self._first_step = 0
+        self._began = time.monotonic()
+        self._last_said = 0.0
+
+    def __enter__(self) -> TrainingReport:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, event: dict[str, Any]) -> None:
+        said = event.get("said")
+        self._output.record({key: value for key, value in event.items() if key != "said"})
+        if said:
+            # What names a file is for the person alone; with --json that is stderr.
+            self._output.warn(said)
+        if self._output.as_json or said:
+            return
+        show = getattr(self, f"_on_{event['event']}", None)
+        if show is not None:
+            show(event)
+
+    def _on_started(self, event: dict[str, Any]) -> None:
+        self._total, self._first_step, self._began = event["total_steps"], event["step"], time.monotonic()
+        begun = f"resumed at step {event['step']}" if event["resumed"] else "started"
+        self._say(f"{begun}; {event['total_steps']} steps in all")
+        if self._output.is_terminal:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+            columns = (
+                TextColumn("training"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+                TextColumn("loss {task.fields[loss]}"),
+            )
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._task = self._bar.add_task("", total=self._total, completed=event["step"], loss="-")
+            self._bar.start()
+
+    def _on_step(self, event: dict[str, Any]) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=event["step"], loss=f"{event['loss']:.4f}")
+            return
+        now = time.monotonic()
+        if now - self._last_said < _SECONDS_BETWEEN_STEPS:
+            return
+        self._last_said = now
+        done = event["step"] - self._first_step
+        left = (now - self._began) / done * (self._total - event["step"])
+        self._say(f"step {event['step']} of {self._total}: loss {event['loss']:.5f}, {duration(left)} left")
+
+    def _on_validation(self, event: dict[str, Any]) -> None:
+        held_out = "loss" in event
+        loss = event["loss"] if held_out else event["train_loss"]
+        name = "validation" if held_out else "check on training scans (none are held out)"
+        self._say(
+            f"step {event['step']}: {name} loss {loss:.5f} (return input {event['return_input']:.5f}, return mean "
+            f"{event['return_mean']:.5f}), spread {event['spread']:.2f}, waited for data {event['data_wait']:.1%}"
+            f"{', best so far' if event['best'] else ''}"
+        )
+
+    def _on_preparing(self, event: dict[str, Any]) -> None:
+        if self._output.is_terminal:
+            last = event["done"] == event["total"]
+            click.echo(f"\rpreparing scans: {event['done']} of {event['total']}", nl=last, err=True)
+
+    def _on_warning(self, event: dict[str, Any]) -> None:
+        self._output.warn(event["message"])
+
+    def _on_prepared(self, event: dict[str, Any]) -> None:
+        self._say(event["message"])
+
+    def _on_planned(self, event: dict[str, Any]) -> None:
+        self._say(f"{event['steps']} steps fit the time budget, at {event['seconds_per_step']:.2f} s a step")
+
+    def _on_stopped(self, event: dict[str, Any]) -> None:
+        self._say(f"stopped at step {event['step']}: {event['reason']}; checkpoint written")
+
+    def _on_finished(self, event: dict[str, Any]) -> None:
+        best = "" if event["best"] is None else f"; best loss {event['best']:.5f} at step {event['best_step']}"
+        self._say(f"finished at step {event['step']}: {event['reason']}, {duration(event['seconds'])}{best}")
+
+    def _on_already_finished(self, event: dict[str, Any]) -> None:
+        self._say(f"this run is finished already, at step {event['step']} ({event['message']}); nothing to do")
+
+    def _say(self, text: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            self._output.say(text)
