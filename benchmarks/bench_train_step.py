@@ -55,7 +55,11 @@ class Variant:
             self.input = self.input.bfloat16()
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=0.01, momentum=0.9)
         self.differentiate()
-        self.gradient = torch.cat([p.grad.detach().float().flatten() for p in self.network.parameters()])
+        self.gradient = {
+            name: parameter.grad.detach().double().flatten()
+            for name, parameter in self.network.named_parameters()
+            if parameter.grad is not None and parameter.ndim == 5
+        }
         self.update()
 
     def differentiate(self) -> None:
@@ -111,12 +115,17 @@ def measure(rounds: int, threads: int) -> list[Variant]:
 def table(running: Sequence[Variant]) -> str:
     plain = running[0]
     lines = [
-        "| norm | step | wall s | CPU s | wall, share of the first row | CPU, share | gradient vs float32 (cosine) |",
+        "| norm | step | wall s | CPU s | wall, share of the first row | CPU, share "
+        "| gradient against float32: cosine, worst kernel |",
         "|---|---|---|---|---|---|---|",
     ]
     for item in running:
         exact = next(v for v in running if v.norm == item.norm and v.precision == "float32" and not v.channels_last)
-        cosine = functional.cosine_similarity(item.gradient, exact.gradient, dim=0)
+        # In double precision: a float32 sum over millions of values is off by more than what is looked for.
+        cosine = min(
+            float(functional.cosine_similarity(item.gradient[name], exact.gradient[name], dim=0))
+            for name in exact.gradient
+        )
         wall, cpu = min(item.wall), min(item.cpu)
         lines.append(
             f"| {item.norm} | {item.name} | {wall:.2f} | {cpu:.2f} | {wall / min(plain.wall):.2f} | "

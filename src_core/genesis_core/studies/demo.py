@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -164,11 +164,15 @@ def _scan_to_show(data: Path, run: RunFolder) -> tuple[Scan, bool]:
 def _restore(scan: Scan, run: RunFolder, folder: Path) -> tuple[Volume, Restoration]:
     from genesis_core.inference.restore import restore
     from genesis_core.model.folder import load_model
+    from genesis_core.training.hardware import native_bfloat16
     from genesis_core.volumes.reading import read_volume
     from genesis_core.volumes.writing import write_volume
 
     block = _central_block(read_volume(scan.path, series=scan.series))
-    restoration = restore(load_model(run.path), block)
+    model = load_model(run.path)
+    assert model.card.preprocessing is not None
+    block = replace(block, modality=model.card.preprocessing.modality)
+    restoration = restore(model, block, precision="bfloat16" if native_bfloat16("cpu") else "float32")
     folder.mkdir(exist_ok=True)
     for name in ("restored", "residual"):
         write_volume(getattr(restoration, name), folder / f"{name}.nii.gz")

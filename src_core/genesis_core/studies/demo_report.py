@@ -23,7 +23,7 @@ _LIMIT = 0.25
 
 _STYLE = """
 body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; color: #1a1c20;
-  background: #fff; max-width: 60rem; margin: 2.5rem auto; padding: 0 1.25rem; }
+  background: #fff; max-width: 68rem; margin: 2.5rem auto; padding: 0 1.25rem; }
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.6rem 0 .4rem; }
 p { max-width: 46rem; } .lead { color: #4a5160; margin-top: 0; }
 img { max-width: 100%; height: auto; display: block; }
@@ -79,6 +79,7 @@ def _head(result: DemoResult, validations: list[dict[str, Any]], steps: list[dic
         else "It is not yet better than painting each sub-volume in its own mean: it has not learnt to restore. "
         "Give it more time."
     )
+    title = "A network that learnt to restore" if loss < mean else "A network that has not yet learnt to restore"
     held_out = "loss" in last
     tiles = [
         (f"{len(steps)}", "training steps"),
@@ -91,10 +92,9 @@ def _head(result: DemoResult, validations: list[dict[str, Any]], steps: list[dic
     figures = "".join(f"<li><b>{value}</b><span>{text}</span></li>" for value, text in tiles)
     warnings = "".join(f'<p class="note">{escape(text)}</p>' for text in result.warnings)
     return (
-        f"<h1>A network that learnt to restore, without a single label</h1>"
-        f'<p class="lead">Pre-training on {_source(result)}: sub-volumes are corrupted, and a 3D U-Net learns to undo '
-        f"it. "
-        f"{verdict}</p><ul class='figures'>{figures}</ul>{warnings}"
+        f"<h1>{title}</h1>"
+        f'<p class="lead">Pre-training without labels on {_source(result)}: sub-volumes are corrupted, and a 3D U-Net '
+        f"learns to undo it. {verdict}</p><ul class='figures'>{figures}</ul>{warnings}"
     )
 
 
