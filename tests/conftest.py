@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests run side by side: with a thread per core in each, tiny networks wait for one another most of the time.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

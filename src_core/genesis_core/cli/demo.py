@@ -11,8 +11,11 @@ from genesis_core.studies.demo import DemoSettings, run_demo
 
 def demo_command(settings: DemoSettings, output: Output) -> None:
     """Run the demo and say where its report is."""
+    from genesis_core.training.hardware import keep_freed_memory
+
     if settings.out is None:
         raise SettingsError("no folder: say where the demo shall write, with --out")
+    keep_freed_memory()
     with TrainingReport(output) as report:
         path = run_demo(settings, output.say, report)
     output.record({"event": "report", "file": str(path)})

@@ -14,8 +14,10 @@ from genesis_core.training.pretrain_settings import PRESETS, PretrainSettings, w
 
 def pretrain_command(settings: PretrainSettings, output: Output) -> int:
     """Run the pre-training; 0 when it finished, 130 when it was asked to stop."""
+    from genesis_core.training.hardware import keep_freed_memory
     from genesis_core.training.pretrain import run_pretraining
 
+    keep_freed_memory()
     with TrainingReport(output) as report:
         run = run_pretraining(settings, report=report)
     state = run.status().state
