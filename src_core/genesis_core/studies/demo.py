@@ -40,8 +40,9 @@ class DemoSettings(Settings):
     data: Path | None = setting(None, "Folder of your own scans; empty: synthetic thorax CTs.")
     minutes: float = setting(2.5, "Time spent training.", unit="minutes", gt=0, le=600)
     scans: int = setting(10, "Synthetic scans to make.", ge=2, le=1000)
-    width: int = setting(12, "Width of the network.", ge=1, le=64)
-    batch_size: int = setting(4, "Sub-volumes per training step.", ge=1, le=64)
+    width: int = setting(8, "Width of the network.", ge=1, le=64)
+    batch_size: int = setting(2, "Sub-volumes per training step.", ge=1, le=64)
+    learning_rate: float = setting(3e-3, "Highest learning rate; higher than usual, for so few steps.", gt=0, le=1)
     seed: int = setting(0, "Every random decision follows from it.", ge=0)
     overwrite: bool = setting(False, "Replace an earlier demo in the same folder.")
 
@@ -92,7 +93,9 @@ def run_demo(settings: DemoSettings, say: Say, report: Callable[[dict[str, Any]]
         shown, restoration = _restore(scan, run, out / "restored")
     with _timed(seconds, "drawing"):
         _write_contact_sheet(shown, run, settings, out / "contact_sheet.png")
-        name = scan.relative if held_out else f"{scan.relative} (also trained on)"
+        # A report may be passed on: the user's own scans go by their pseudonyms there.
+        name = scan.relative if settings.data is None else scan.id
+        name += "" if held_out else " (also trained on)"
         result = DemoResult(settings, run, name, shown, restoration, seconds, tuple(dict.fromkeys(warnings)))
     path = out / "report.html"
     write_report(result, out / "contact_sheet.png", path)
@@ -137,11 +140,13 @@ def _make_scans(folder: Path, settings: DemoSettings) -> None:
 def _pretrain(data: Path, out: Path, settings: DemoSettings, report: Callable[[dict[str, Any]], None]) -> RunFolder:
     from genesis_core.training.pretrain import pretrain
 
-    # One step on a processor takes about half a second at this size: validate about every twenty seconds.
     return pretrain(
         data,
         out,
-        settings={"training": {"validate_every": 40, "checkpoint_every": 100}, "validation_samples": 16},
+        settings={
+            "training": {"validate_every": 40, "checkpoint_every": 100, "learning_rate": settings.learning_rate},
+            "validation_samples": 16,
+        },
         width=settings.width,
         batch_size=settings.batch_size,
         max_hours=settings.minutes / 60,

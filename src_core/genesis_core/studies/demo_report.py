@@ -239,11 +239,10 @@ def _figures_table(result: DemoResult, validations: list[dict[str, Any]], steps:
 
 
 def _next(result: DemoResult) -> str:
-    folder = result.settings.data or "YOUR_SCANS"
-    run = result.run.path
-    commands = f"""napari-genesis inspect {folder}                     # what is readable, what is refused, and why
-napari-genesis pretrain {folder} --out runs/first --max-hours 8
-napari-genesis runs show runs/first              # losses beside the baselines
+    run = f"{result.run.path.resolve().parent.name}/{result.run.name}"
+    commands = f"""napari-genesis inspect YOUR_SCANS                     # what is readable, what is refused, and why
+napari-genesis pretrain YOUR_SCANS --out runs/first --max-hours 8
+napari-genesis runs show runs/first                   # losses beside the baselines
 napari-genesis restore SCAN --model {run} --out restored
 napari-genesis corrupt SCAN --contact-sheet sheet.png --model {run}"""
     return (
