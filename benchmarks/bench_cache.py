@@ -1,6 +1,6 @@
 """Reading 96^3 sub-volumes of a CT from disk: our cache beside other stores, interleaved in one run on one thread.
 
-    python benchmarks/bench_cache.py [--reads 400] [--write benchmarks/results_cache.md]
+    python benchmarks/bench_cache.py [--reads 400] [--write FILE]
 
 The scan is a real chest CT (GENESIS_DATA, else ../shared/data), mirrored to 256x320x320 voxels (z, y, x), and the same
 with noise of 12 HU added, since 2 mm voxels hold less noise than a thin-slice scan. All stores return float32 in

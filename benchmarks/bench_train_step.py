@@ -4,7 +4,7 @@ A step is forward, mean squared error of the sigmoid output, backward, SGD with 
 width 32. The variants take turns, step by step, so that whatever else the machine does falls on all of them; the
 minimum of each counts. `--keep-heap` keeps freed memory in the process (glibc), which spares the kernel clearing pages.
 
-    python benchmarks/bench_train_step.py --out benchmarks/results_train_step.md
+    python benchmarks/bench_train_step.py --rounds 2
 """
 
 from __future__ import annotations

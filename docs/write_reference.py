@@ -51,7 +51,7 @@ def command_page() -> str:
         if isinstance(command, click.Group):
             commands = {f"{name} {sub}": command.commands[sub] for sub in command.commands}
         for title, shown in commands.items():
-            inner = click.Context(shown, info_name=f"napari-genesis {title}", max_content_width=110)
+            inner = click.Context(shown, info_name=f"napari-genesis {title}", terminal_width=100)
             text.append(f"\n## {title}\n\n```text\n{shown.get_help(inner)}\n```\n")
     return "".join(text)
 

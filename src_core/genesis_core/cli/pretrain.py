@@ -11,6 +11,11 @@ from genesis_core.cli.settings_command import settings_command
 from genesis_core.cli.training_report import TrainingReport
 from genesis_core.training.pretrain_settings import PRESETS, PretrainSettings, with_preset
 
+_PRESET_HELP = (
+    "standard: sensible for most; published: the optimiser, norm and flips of the published code; lung_ct: sub-volumes "
+    "of air-filled lung only, by the published filter."
+)
+
 
 def pretrain_command(settings: PretrainSettings, output: Output) -> int:
     """Run the pre-training; 0 when it finished, 130 when it was asked to stop."""
@@ -77,7 +82,7 @@ command = settings_command(
         click.Option(
             ["--preset"],
             type=click.Choice(list(PRESETS)),
-            help="standard: sensible; published: as in the paper's code.",
+            help=_PRESET_HELP,
         )
     ],
     prepare=_prepare,

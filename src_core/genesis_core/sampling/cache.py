@@ -136,9 +136,14 @@ def sweep(folder: Path) -> None:
 
 
 def _build(scan: Scan, preprocessing: Preprocessing, path: Path) -> None:
+    from genesis_core.volumes.modality import guess_modality
     from genesis_core.volumes.reading import read_volume
 
-    prepared = preprocessing.prepare(read_volume(scan.path, series=scan.series))
+    volume = read_volume(scan.path, series=scan.series)
+    guess = guess_modality(volume)
+    if guess.label_map:
+        raise VolumeError(f"{scan.path}: {guess.reason}; keep label maps out of the folder of scans")
+    prepared = preprocessing.prepare(volume)
     if entry_key(scan, preprocessing) != path.stem:
         raise VolumeError(f"{scan.path}: changed while it was read; try again once it is complete")
     array = _compact(prepared.volume.array)

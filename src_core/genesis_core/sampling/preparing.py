@@ -76,18 +76,21 @@ def decide_modality(
         if stopped:
             raise SamplingError("stopped before the modality was known")
         raise _none_usable(scans, problems)
+    # Label maps have no modality; they are left out, and named, when the scans are prepared.
+    guesses = [guess for guess in guesses if not guess["label_map"]] or guesses
     found = {kind: [guess for guess in guesses if guess["modality"] == kind] for kind in ("ct", "mr")}
     if found["ct"] and found["mr"]:
         fewer = min(found.values(), key=len)
         raise SamplingError(
             f"{len(found['ct'])} scans look like CT and {len(found['mr'])} like MR, but one intensity mapping must "
-            f"serve all: set data.modality to ct or mr, or keep them apart. The fewer are: "
-            + ", ".join(f"{guess['id']} ({guess['reason']})" for guess in fewer[:5])
+            "serve all: set --modality to ct or mr, or keep them apart. The fewer are (napari-genesis inspect --json "
+            "names them): " + ", ".join(f"{guess['id']} ({guess['reason']})" for guess in fewer[:5])
         )
     kind: Modality = "ct" if found["ct"] else "mr"
     doubtful = sum(guess["certainty"] < 0.6 for guess in guesses)
     doubt = f" {doubtful} of them are doubtful: set data.modality to be sure." if doubtful else ""
-    return kind, f"All {len(guesses)} readable scans look like {kind.upper()}.{doubt}"
+    what = "The readable scan looks" if len(guesses) == 1 else f"All {len(guesses)} readable scans look"
+    return kind, f"{what} like {kind.upper()}.{doubt}"
 
 
 def _guess(scan: Scan, folder: Path) -> dict[str, Any]:
@@ -100,7 +103,12 @@ def _guess(scan: Scan, folder: Path) -> dict[str, Any]:
     from genesis_core.volumes.reading import read_volume
 
     guess = guess_modality(read_volume(scan.path, series=scan.series))
-    found = {"modality": guess.modality, "certainty": guess.certainty, "reason": guess.reason}
+    found = {
+        "modality": guess.modality,
+        "certainty": guess.certainty,
+        "reason": guess.reason,
+        "label_map": guess.label_map,
+    }
     try:
         write_text(path, json.dumps(found))
     except OSError as problem:
@@ -112,7 +120,7 @@ def _guess(scan: Scan, folder: Path) -> dict[str, Any]:
 
 def _known(path: Path) -> dict[str, Any]:
     found = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(found, dict) or found.keys() != {"modality", "certainty", "reason"}:
+    if not isinstance(found, dict) or found.keys() != {"modality", "certainty", "reason", "label_map"}:
         raise ValueError(f"{path}: not a note on a modality")
     if found["modality"] not in ("ct", "mr") or not isinstance(found["certainty"], float):
         raise ValueError(f"{path}: not a note on a modality")

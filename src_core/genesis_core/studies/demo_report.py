@@ -27,8 +27,9 @@ body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Helvetica, Arial, s
 h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.6rem 0 .4rem; }
 p { max-width: 46rem; } .lead { color: #4a5160; margin-top: 0; }
 img { max-width: 100%; height: auto; display: block; }
-.figures { display: flex; flex-wrap: wrap; gap: .8rem; margin: 1.4rem 0; padding: 0; list-style: none; }
-.figures li { flex: 1 1 9rem; background: #f4f6f9; border-radius: .5rem; padding: .7rem .9rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .8rem;
+  margin: 1.4rem 0; padding: 0; list-style: none; }
+.figures li { background: #f4f6f9; border-radius: .5rem; padding: .7rem .9rem; }
 .figures b { display: block; font-size: 1.45rem; line-height: 1.2; }
 .figures span { color: #4a5160; font-size: .88rem; }
 table { border-collapse: collapse; margin: .6rem 0; } td, th { text-align: left; padding: .25rem 1.4rem .25rem 0;

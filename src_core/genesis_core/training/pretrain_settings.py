@@ -14,8 +14,6 @@ from genesis_core.sampling.settings import DataSettings, SamplingSettings
 from genesis_core.settings import Settings, Words, setting
 from genesis_core.training.settings import PUBLISHED, TrainingSettings
 
-Preset = Literal["standard", "published"]
-
 
 def _read_recipe(value: Any) -> Any:
     return Recipe.read(value) if isinstance(value, str | Path) else value
@@ -64,7 +62,7 @@ class PretrainSettings(Settings):
 
 
 # What differs from the defaults, by preset. Source of "published": see training/settings.py; the network keeps batch
-# statistics and the flips are those of x and y.
+# statistics and the flips are those of x and y. "lung_ct" draws air-filled lung only, by the published filter.
 PRESETS: dict[str, dict[str, Any]] = {
     "standard": {},
     "published": {
@@ -72,6 +70,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "network": {"norm": "batch_statistics"},
         "sampling": {"flips": ["x", "y"]},
     },
+    "lung_ct": {"data": {"modality": "ct"}, "sampling": {"filter": "lung_ct"}},
 }
 
 

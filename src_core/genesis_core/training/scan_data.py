@@ -63,7 +63,7 @@ def prepare_scan_data(
         progress=lambda done, total, _id: report("preparing", {"done": done, "total": total}, None),
     )
     for scan, reason in problems:
-        _warn(report, scan.id, names[scan.id], f"is left out: {reason}")
+        _warn(report, scan.id, names[scan.id], f"is left out: {reason.removeprefix(f'{scan.id}: ')}")
     if settings.cases is not None and problems:
         raise RunError(f"{len(problems)} of the run's scans can no longer be read; put them back to repeat this run")
     cases = settings.cases or _split(cached, settings, report)

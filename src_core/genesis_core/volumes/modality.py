@@ -25,12 +25,13 @@ _NO_TISSUE = -200.0
 class ModalityGuess:
     """What a scan seems to be. certainty: 0 (a toss) to 1; under 0.6 a person should say.
 
-    Reason: a sentence with the values seen.
+    reason: a sentence with the values seen. label_map: it rather numbers structures than measures intensities.
     """
 
     modality: Modality
     certainty: float
     reason: str
+    label_map: bool = False
 
 
 def guess_modality(volume: Volume) -> ModalityGuess:
@@ -88,7 +89,9 @@ def _by_values(values: NDArray[np.float64], low: float, high: float) -> Modality
         )
     kinds = len(np.unique(values))
     if whole and kinds <= 60 and float(np.mean(values == values.min())) > 0.3:
-        return ModalityGuess("mr", 0.3, f"{span}, only {kinds} different ones: rather a label map than a scan")
+        return ModalityGuess(
+            "mr", 0.3, f"{span}, only {kinds} different ones: rather a label map than a scan", label_map=True
+        )
     if high - low <= 2 or negative >= 0.02:
         return ModalityGuess("mr", 0.5, f"{span} look already normalised, or have a unit unknown here")
     return ModalityGuess("mr", 0.9 if low >= 0 else 0.8, f"{span}, none below {_NO_TISSUE:g} as air and lung are in CT")

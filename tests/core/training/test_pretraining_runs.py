@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -209,16 +210,19 @@ def test_wrong_use_is_refused_in_one_clear_sentence(
     assert "Traceback" not in errors
 
 
-def test_one_bad_scan_is_named_and_left_out(scans: Path, tmp_path: Path) -> None:
+def test_a_bad_scan_and_a_label_map_are_named_and_left_out(scans: Path, tmp_path: Path) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()
     for index, name in enumerate(["a.nii.gz", "b.nii.gz"]):
         write_scan(folder / name, index)
     whole = (folder / "a.nii.gz").read_bytes()
     (folder / "broken.nii.gz").write_bytes(whole[: len(whole) // 2])
+    labels = (gc.read_volume(folder / "a.nii.gz").array > -500).astype(np.uint8)
+    gc.write_volume(gc.Volume.from_array(labels), folder / "organs.nii.gz")
     done = cli("pretrain", folder, "--out", tmp_path / "run", *SMALL, "--max-steps", 2)
     assert done.returncode == 0, done.stderr
-    assert "broken.nii.gz" in done.stderr + done.stdout
+    assert "broken.nii.gz" in done.stderr
+    assert re.search(r"organs\.nii\.gz .* is left out: .*label map", done.stderr)
     assert "broken" not in (tmp_path / "run" / "events.jsonl").read_text()
     cases = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())["cases"]
     assert len(cases["training"]) == len(cases["validation"]) == 1
