@@ -19,5 +19,9 @@ def test_the_synthetic_thorax_opens_in_millimetres_with_its_labels(make_napari_v
     assert all(str(unit) in ("mm", "millimeter") for unit in image.units)
     assert image.axis_labels == ("z", "y", "x")
     np.testing.assert_array_equal(image.affine.affine_matrix, labels.affine.affine_matrix)
+    structures = dict(zip(labels.features["index"], labels.features["structure"], strict=True))
+    assert structures[12] == "heart"
+    assert labels.colormap.color_dict[12][3] == 1
+    assert labels.colormap.color_dict[0][3] == 0
     assert image.data.min() < -900
     assert image.data.max() > 300
