@@ -108,23 +108,20 @@ class Training:
         # The first steps pay for allocation and for choosing kernels.
         return float(np.median(times[min(2, count - 1) :]))
 
-    def train(self, total_steps: int, *, resume: bool, stop: Callable[[], bool] | None = None) -> Outcome:
+    def train(self, total_steps: int, request: StopRequest, *, resume: bool) -> Outcome:
         """Train until `total_steps`, the time budget, early stopping or a request to stop; return how it ended.
 
-        resume: go on from the last checkpoint (from the start, where there is none). Raises TrainingError when the loss
-        is no longer a number or memory runs out; the last good state is kept, and the run's status says what happened.
+        request: asked before each step whether to stop. resume: go on from the last checkpoint (from the start, where
+        there is none). Raises TrainingError when the loss is no longer a number or memory runs out; the last good state
+        is kept, and the run's status says what happened.
         """
         progress = Progress(total_steps)
         last = self.run.checkpoints / "last.pt"
         if resume and last.exists():
             progress = load_checkpoint(last, self.network, self.optimiser)
-        self.run.stop_file.unlink(missing_ok=True)
         self.run.set_status("running", progress.step, total_steps)
         try:
-            with (
-                StopRequest(self.run.stop_file, stop) as request,
-                ScalarWriter(self.run.tensorboard, progress.step) as scalars,
-            ):
+            with ScalarWriter(self.run.tensorboard, progress.step) as scalars:
                 self._scalars = scalars
                 self.emit("started", step=progress.step, total_steps=total_steps, resumed=progress.step > 0)
                 if scalars.problem and progress.step == 0:
@@ -297,7 +294,7 @@ class Training:
     def _fail(self, progress: Progress, problem: BaseException) -> BaseException:
         """Write down why the run ends, and return the error to raise."""
         error = named_failure(problem, self.settings)
-        message = str(error) or type(error).__name__
+        message = str(error) or "interrupted at once; the last checkpoint stands"
         try:
             self.emit("failed", step=progress.step, message=message)
             self.run.set_status("failed", progress.step, progress.total_steps, message)

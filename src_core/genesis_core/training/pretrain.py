@@ -19,6 +19,7 @@ from genesis_core.training.pretrain_settings import PretrainSettings, with_prese
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import settings_to_resume, write_settings
 from genesis_core.training.settings import DEFAULT_STEPS
+from genesis_core.training.stopping import StopRequest
 
 if TYPE_CHECKING:
     from torch import nn
@@ -110,13 +111,20 @@ def run_pretraining(
         assert settings.out is not None
         run = RunFolder.create(settings.out)
         write_settings(run, settings)
+    run.forget_stop()
     try:
-        run.set_status("running", 0, settings.training.max_steps)
-        data = prepare_scan_data(settings, _forward(run, report), stop)
-        return _train(run, settings, data, resume=resume, report=report, stop=stop)
+        run.set_status("running", run.status().step, settings.training.max_steps)
+        with StopRequest(run.stop_file, stop) as request:
+            data = prepare_scan_data(settings, _forward(run, report), lambda: request.reason is not None)
+            if data is None:
+                message = f"asked to stop ({request.reason}) while the scans were prepared"
+                run.set_status("stopped", run.status().step, settings.training.max_steps, message)
+                return run
+            return _train(run, settings, data, request, resume=resume, report=report)
     except BaseException as problem:
         if run.status().state == "running":
-            run.set_status("failed", run.status().step, settings.training.max_steps, str(problem))
+            message = str(problem) or "interrupted before the training began"
+            run.set_status("failed", run.status().step, settings.training.max_steps, message)
         raise
     finally:
         run.close()
@@ -126,10 +134,10 @@ def _train(
     run: RunFolder,
     settings: PretrainSettings,
     data: ScanData,
+    request: StopRequest,
     *,
     resume: bool,
     report: Callable[[Event], None] | None,
-    stop: Callable[[], bool] | None,
 ) -> RunFolder:
     import torch
 
@@ -164,7 +172,7 @@ def _train(
     write_settings(run, settings.model_copy(update=resolved))
     for message in (*task.notes, *_fallback_warning(task, settings)):
         loop.emit("warning", step=0, message=message)
-    loop.train(training.max_steps, resume=resume, stop=stop)
+    loop.train(training.max_steps, request, resume=resume)
     return run
 
 
@@ -231,7 +239,7 @@ def _forward(run: RunFolder, report: Callable[[Event], None] | None) -> Callable
             return
         last = time.monotonic()
         event = run.write_event(kind, **values)
-        run.heartbeat(0, None)
+        run.heartbeat(run.status().step, None)
         if report is not None:
             report({**event, "said": said} if said else event)
 

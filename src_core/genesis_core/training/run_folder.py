@@ -144,6 +144,10 @@ class RunFolder:
         """Ask the process that trains to checkpoint and stop."""
         self.stop_file.touch()
 
+    def forget_stop(self) -> None:
+        """Take back a request to stop, as a run does when it goes on."""
+        self.stop_file.unlink(missing_ok=True)
+
     def close(self) -> None:
         """Close the event file, if this process wrote events."""
         if "_writer" in self.__dict__:

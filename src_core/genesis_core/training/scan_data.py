@@ -35,12 +35,11 @@ class ScanData:
     cases: Cases
 
 
-def prepare_scan_data(
-    settings: PretrainSettings, report: Report, should_stop: Callable[[], bool] | None = None
-) -> ScanData:
+def prepare_scan_data(settings: PretrainSettings, report: Report, should_stop: Callable[[], bool]) -> ScanData | None:
     """Find, prepare and split the scans of `settings.data`; bad ones are reported and left out.
 
-    With `settings.cases` (a resumed or repeated run) exactly those scans are used.
+    With `settings.cases` (a resumed or repeated run) exactly those scans are used. Returns None if `should_stop` said
+    so before all were prepared.
     Raises VolumeError if the folder is missing, SamplingError if no scan is usable, RunError if a named case is gone.
     """
     assert settings.data.scans is not None
@@ -53,7 +52,9 @@ def prepare_scan_data(
         scans = _named_cases(scans, settings)
     names = {scan.id: scan.relative for scan in scans}
     cache = settings.data.cache
-    modality, how = decide_modality(scans, settings.data.modality, cache, should_stop=should_stop)
+    modality, how = decide_modality(scans, settings.data.modality, cache)
+    if should_stop():
+        return None
     preprocessing = settings.data.preprocessing(modality)
     cached, problems = prepare_scans(
         scans,
@@ -62,6 +63,8 @@ def prepare_scan_data(
         should_stop=should_stop,
         progress=lambda done, total, _id: report("preparing", {"done": done, "total": total}, None),
     )
+    if should_stop():
+        return None
     for scan, reason in problems:
         _warn(report, scan.id, names[scan.id], f"is left out: {reason.removeprefix(f'{scan.id}: ')}")
     if settings.cases is not None and problems:

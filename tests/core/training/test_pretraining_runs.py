@@ -113,6 +113,18 @@ def test_ctrl_c_writes_a_checkpoint_and_resume_ends_with_the_same_weights(
     assert weights(RunFolder(out)) == weights(finished)
 
 
+def test_a_stop_while_scans_are_prepared_is_heeded_and_the_run_can_go_on(
+    finished: RunFolder, scans: Path, tmp_path: Path
+) -> None:
+    settings = yaml.safe_load(finished.settings_file.read_text())
+    settings = {key: settings[key] for key in ("training", "network", "sampling", "validation_samples")}
+    run = gc.pretrain(scans, tmp_path / "run", settings=settings, stop=lambda: True)
+    assert run.status().state == "stopped"
+    assert "prepared" in run.status().message
+    assert gc.pretrain(out=run.path, resume=True).status().state == "finished"
+    assert weights(run) == weights(finished)
+
+
 def start(scans: Path, out: Path) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "genesis_core", "pretrain", scans, "--out", out, *SMALL, "--resume", "auto"]
     return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)

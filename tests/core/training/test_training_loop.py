@@ -20,6 +20,7 @@ from genesis_core.training.events import last_of_each_step, read_events
 from genesis_core.training.loop import Outcome, Training
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.settings import TrainingSettings
+from genesis_core.training.stopping import StopRequest
 
 
 class DoubleTask:
@@ -83,7 +84,9 @@ def train(
         device="cpu",
         save_model=lambda _network, figures: (saved if saved is not None else []).append(figures),
     )
-    return training.train(steps, resume=resume, stop=stop), network, run
+    run.forget_stop()
+    with StopRequest(run.stop_file, stop) as request:
+        return training.train(steps, request, resume=resume), network, run
 
 
 def weights(network: nn.Module) -> bytes:
@@ -227,7 +230,8 @@ def test_timing_steps_leaves_the_training_untouched(tmp_path: Path) -> None:
         DoubleTask(), network, settings, run, seed=1, device="cpu", save_model=lambda _network, _figures: None
     )
     assert training.seconds_per_step() > 0
-    training.train(12, resume=False)
+    with StopRequest(run.stop_file) as request:
+        training.train(12, request, resume=False)
     assert weights(network) == weights(whole)
 
 
