@@ -44,10 +44,11 @@ def examine(settings: DoctorSettings) -> dict[str, Any]:
     import psutil
     import torch
 
+    from genesis_core.inference.predictor import choose_device
     from genesis_core.sampling.cache import cache_folder
-    from genesis_core.training.hardware import native_bfloat16, resolve_device, resolve_threads
+    from genesis_core.training.hardware import native_bfloat16, resolve_threads
 
-    device = resolve_device("auto")
+    device = str(choose_device("auto"))
     folder = cache_folder()
     facts: dict[str, Any] = {
         "python": platform.python_version(),

@@ -13,8 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from genesis_core.atomic import write_text
 from genesis_core.errors import OutputExistsError
 from genesis_core.settings import Settings, setting
@@ -210,10 +208,3 @@ def _write_contact_sheet(shown: Volume, run: RunFolder, settings: DemoSettings, 
         source="synthetic thorax CT, no person" if settings.data is None else "your own",
     )
     write_png(sheet.image, path)
-
-
-def previews(run: RunFolder, step: str) -> dict[str, np.ndarray[Any, Any]]:
-    """Return the arrays of the run's "first" or "last" preview, each (sample, z, y, x) in [0, 1]."""
-    files = sorted(run.previews.glob("step_*.npz"))
-    with np.load(files[0] if step == "first" else files[-1]) as arrays:
-        return {name: arrays[name].astype(np.float32) for name in arrays.files}

@@ -15,8 +15,9 @@ from genesis_core.pictures.chart import Reference, Series, line_chart
 from genesis_core.pictures.encoding import data_uri
 from genesis_core.pictures.mosaic import Row, Tile, sheet
 from genesis_core.pictures.slices import Pixels, grey, signed_difference
-from genesis_core.studies.demo import DemoResult, previews
+from genesis_core.studies.demo import DemoResult
 from genesis_core.training.events import last_of_each_step
+from genesis_core.training.previews import read_preview
 
 # Differences of restorations are shown in colour up to this share of the range [0, 1].
 _LIMIT = 0.25
@@ -126,7 +127,7 @@ def _curves(result: DemoResult, validations: list[dict[str, Any]], steps: list[d
 
 
 def _triplets(result: DemoResult) -> str:
-    first, last = previews(result.run, "first"), previews(result.run, "last")
+    first, last = read_preview(result.run, "first"), read_preview(result.run, "last")
     middle = last["original"].shape[1] // 2
     rows = []
     for sample in range(last["original"].shape[0]):

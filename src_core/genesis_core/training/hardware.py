@@ -5,28 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 
-from genesis_core.errors import SettingsError
-
 # Parameters of mallopt. Source: glibc, malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
-
-
-def resolve_device(name: str) -> str:
-    """Return the torch device of a setting: "auto" takes the first GPU, else the processor.
-
-    Raises SettingsError if the device is unknown or not there.
-    """
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as problem:
-        reason = str(problem).strip().splitlines()[0]
-        raise SettingsError(f"device '{name}' cannot be used here ({reason}); use auto or cpu") from None
-    return name
 
 
 def native_bfloat16(device: str) -> bool:

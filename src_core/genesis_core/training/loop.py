@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import torch
 
-from genesis_core.atomic import replacing
 from genesis_core.errors import TrainingError
 from genesis_core.sampling.fallback_rule import FallbackRule
 from genesis_core.task import Batch, Task
@@ -26,6 +25,7 @@ from genesis_core.training.events import Event
 from genesis_core.training.failures import named_failure
 from genesis_core.training.optimiser import make_optimiser
 from genesis_core.training.prefetch import Prefetcher
+from genesis_core.training.previews import write_preview
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.schedule import learning_rate
 from genesis_core.training.settings import TrainingSettings
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 Report = Callable[[Event], None]
-# Previews are small but many; the first and the latest are what people look at.
-_PREVIEWS_KEPT = 10
 
 
 @dataclass(frozen=True)
@@ -251,7 +249,9 @@ class Training:
             best=is_best and self.task.held_out,
             data_wait=round(wait_share, 4),
         )
-        self._write_preview(progress.step, arrays)
+        if arrays:
+            file = write_preview(self.run, progress.step, arrays)
+            self.emit("preview", step=progress.step, file=file)
         advice = self.task.advise(figures) if progress.step > 0 else None
         if advice:
             self.emit("warning", step=progress.step, message=advice)
@@ -262,16 +262,6 @@ class Training:
                 self._save_model(self.network, {**figures, "step": progress.step})
         elif progress.step > 0:
             progress.stale += 1
-
-    def _write_preview(self, step: int, arrays: dict[str, Any]) -> None:
-        if not arrays:
-            return
-        path = self.run.previews / f"step_{step:07d}.npz"
-        with replacing(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
-        for old in sorted(self.run.previews.glob("step_*.npz"))[1 : -(_PREVIEWS_KEPT - 1)]:
-            old.unlink(missing_ok=True)
-        self.emit("preview", step=step, file=f"previews/{path.name}")
 
     def _checkpoint(self, progress: Progress) -> None:
         save_checkpoint(self.run.checkpoints / "last.pt", self.network, self.optimiser, progress)

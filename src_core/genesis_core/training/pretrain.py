@@ -141,11 +141,12 @@ def _train(
 ) -> RunFolder:
     import torch
 
+    from genesis_core.inference.predictor import choose_device
     from genesis_core.networks.registry import create_network
-    from genesis_core.training.hardware import resolve_device, resolve_precision, resolve_threads
+    from genesis_core.training.hardware import resolve_precision, resolve_threads
     from genesis_core.training.loop import Training
 
-    device = resolve_device(settings.device)
+    device = str(choose_device(settings.device))
     threads = settings.training.threads or resolve_threads()
     torch.set_num_threads(threads)
     training = settings.training.model_copy(
