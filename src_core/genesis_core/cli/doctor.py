@@ -109,7 +109,7 @@ def _step_seconds(settings: DoctorSettings, device: str) -> float:
     from genesis_core.networks.unet3d import UNet3D
     from genesis_core.training.hardware import native_bfloat16
 
-    network = UNet3D(width=settings.width, norm="instance").to(device)
+    network = UNet3D(width=settings.width, norm="batch").to(device)
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
     batch = torch.rand(settings.batch_size, 1, *settings.patch_size, device=device)
     times = []

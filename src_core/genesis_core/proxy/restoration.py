@@ -105,7 +105,7 @@ class RestorationTask:
         return (
             f"the network has collapsed to an almost constant output (spread {figures['spread']:.3f} of the targets'): "
             "its loss is that of returning the mean, not of restoring. What helps: optimiser adamw with learning rate "
-            "1e-3 or lower instead of sgd 1.0, network.norm=instance, more warm-up, or a recipe with less outer cut-out"
+            "1e-3 or lower instead of sgd 1.0, network.norm=batch, more warm-up, or a recipe with less outer cut-out"
         )
 
     def _restored(self, network: nn.Module, count: int) -> Any:

@@ -224,6 +224,7 @@ def _check_patch(network: nn.Module, settings: PretrainSettings) -> None:
     import torch
 
     try:
+        network.eval()
         with torch.no_grad():
             network(torch.zeros(2, 1, *settings.sampling.patch_size, device=next(network.parameters()).device))
     except NetworkError as problem:

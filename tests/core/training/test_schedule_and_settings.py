@@ -43,7 +43,7 @@ def test_presets_are_valid_and_can_be_changed_in_part(preset: str) -> None:
     chosen = validate(PretrainSettings, with_preset(preset, {"network": {"width": 4}, "training": {"batch_size": 2}}))
     assert chosen.training.batch_size == 2
     assert chosen.network.model_dump()["width"] == 4
-    assert chosen.network.model_dump()["norm"] == ("batch_statistics" if preset == "published" else "instance")
+    assert chosen.network.model_dump()["norm"] == ("batch_statistics" if preset == "published" else "batch")
 
 
 @pytest.mark.parametrize(
