@@ -43,7 +43,7 @@ def settings_page() -> str:
 def command_page() -> str:
     """Return the help of every command."""
     text = [NOTE, "# Commands\n"]
-    context = click.Context(group, info_name="napari-genesis")
+    context = click.Context(group, info_name="napari-genesis", help_option_names=["-h", "--help"])
     for name in COMMANDS:
         command = group.get_command(context, name)
         assert command is not None
@@ -51,7 +51,7 @@ def command_page() -> str:
         if isinstance(command, click.Group):
             commands = {f"{name} {sub}": command.commands[sub] for sub in command.commands}
         for title, shown in commands.items():
-            inner = click.Context(shown, info_name=f"napari-genesis {title}", terminal_width=100)
+            inner = click.Context(shown, parent=context, info_name=title, terminal_width=100)
             text.append(f"\n## {title}\n\n```text\n{shown.get_help(inner)}\n```\n")
     return "".join(text)
 

@@ -88,7 +88,7 @@ def _by_values(values: NDArray[np.float64], low: float, high: float) -> Modality
             "ct", 0.6, f"{span}, whole numbers, {negative:.0%} of them below 0 as fat is in HU, but no air"
         )
     kinds = len(np.unique(values))
-    if whole and kinds <= 60 and float(np.mean(values == values.min())) > 0.3:
+    if whole and 2 <= kinds <= 60 and float(np.mean(values == values.min())) > 0.3:
         return ModalityGuess(
             "mr", 0.3, f"{span}, only {kinds} different ones: rather a label map than a scan", label_map=True
         )

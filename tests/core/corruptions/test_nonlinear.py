@@ -46,6 +46,7 @@ def sampled(curve: Curve, values: NDArray[np.float32]) -> NDArray[np.float64]:
 @example(1.0, 1.0, 0.0, 0.0, False)
 @example(0.0, 0.0, 1.0, 1.0, True)
 @example(1e-4, 1.0, 0.9999, 0.0, False)
+@example(0.99609375, 0.0, 0.9971083315759239, 0.998046875, False)
 def test_every_curve_is_monotone_and_within_1e_4_of_the_published_sampling(
     x1: float, y1: float, x2: float, y2: float, decreasing: bool
 ) -> None:

@@ -60,6 +60,27 @@ def _pieces(
 
 
 @inlined
+def _bends_inside(
+    span: tuple[float, float, float, float],
+    ends: tuple[float, float],
+    first: tuple[float, float],
+    second: tuple[float, float],
+    decreasing: bool,
+) -> bool:
+    """Say whether the curve leaves the straight line through `ends` inside a cell: first and last cells have a
+    neighbour on one side only, whose second difference can miss a bend on the other.
+
+    span: where the cell begins and ends, in x and in the curve's parameter.
+    """
+    for quarter in range(1, 4):
+        share = quarter / 4.0
+        t = solve(span[0] + (span[1] - span[0]) * share, first[0], second[0], span[2], span[3])
+        if abs(_level(t, first[1], second[1], decreasing) - ends[0] - (ends[1] - ends[0]) * share) > 0.5 * _BEND:
+            return True
+    return False
+
+
+@inlined
 def _sort_steps(values: NDArray[np.float64], count: int, decreasing: bool) -> None:
     # Rounding of the last bit must not turn a step around.
     for cell in range(1, count + 1):
@@ -110,6 +131,11 @@ def _refine(
         # The last level, and whatever no longer fits, stays as straight pieces.
         deeper = levels[done] < DEPTH and waiting + FINER <= entries.size
         _pieces(values, FINER, deeper, used, base, slope)
+        for fine in (0, FINER - 1):
+            left, right = begin + (end - begin) * (fine / FINER), begin + (end - begin) * ((fine + 1) / FINER)
+            span = (left, right, parameters[fine], parameters[fine + 1])
+            if deeper and _bends_inside(span, (values[fine], values[fine + 1]), first, second, decreasing):
+                slope[used + fine] = np.nan
         child[entries[done]] = used
         for fine in range(FINER):
             if np.isnan(slope[used + fine]):
@@ -176,6 +202,10 @@ def build_table(
         values[cell] = _level(edges[cell], y1, y2, decreasing)
     _sort_steps(values, CELLS, decreasing)
     _pieces(values, CELLS, True, 0, base, slope)
+    for cell in (0, CELLS - 1):
+        span = (cell / CELLS, (cell + 1) / CELLS, edges[cell], edges[cell + 1])
+        if _bends_inside(span, (values[cell], values[cell + 1]), (x1, y1), (x2, y2), decreasing):
+            slope[cell] = np.nan
     base[CELLS] = np.float32(values[CELLS])
     slope[CELLS] = 0.0
     return _refine((x1, y1), (x2, y2), decreasing, edges, base, slope, child)
