@@ -1,0 +1,106 @@
+"""The restoration task: pure draws, baselines that are what they say, and a warning when a network goes flat."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from genesis_core.corruptions.recipe import Recipe
+from genesis_core.proxy.restoration import RestorationTask
+from genesis_core.randomness import stream, uniforms
+from genesis_core.sampling.sampler import SubVolume
+
+SHAPE = (8, 16, 16)
+
+
+class Fields:
+    """Stands in for a sampler: smooth fields, a pure function of (stream, step, index)."""
+
+    notes: tuple[str, ...] = ("one scan is padded",)
+
+    def sub_volume(self, stream_name: str, step: int, index: int) -> SubVolume:
+        waves = uniforms(stream(1, stream_name, step, index), 3)
+        z, y, x = np.meshgrid(*(np.linspace(0, 6, size) for size in SHAPE), indexing="ij")
+        field = 0.5 + 0.4 * np.sin(waves[0] * z + 3 * waves[1] * y + 3 * waves[2] * x)
+        return SubVolume(field.astype(np.float32), 0, "scan_0", (0, 0, 0), 1, index == 0, (), False)
+
+
+class Constant(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.level.expand_as(x)
+
+
+class Perfect(Constant):
+    """Returns the logit of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.logit(x.clamp(1e-6, 1 - 1e-6)) + 0 * self.level
+
+
+def task(recipe: Recipe | None = None, loss: str = "mse", validation: bool = True) -> RestorationTask:
+    fields = Fields()
+    return RestorationTask(
+        recipe or Recipe.genesis(),
+        fields,  # type: ignore[arg-type]
+        fields if validation else None,  # type: ignore[arg-type]
+        seed=3,
+        loss=loss,  # type: ignore[arg-type]
+        validation_samples=6,
+        batch_size=4,
+    )
+
+
+def test_a_sample_does_not_depend_on_its_batch() -> None:
+    whole = task().sample(5, 7, range(4))
+    for index in range(4):
+        alone = task().sample(5, 7, [index])
+        torch.testing.assert_close(alone.inputs[0], whole.inputs[index], rtol=0, atol=0)
+        torch.testing.assert_close(alone.targets[0], whole.targets[index], rtol=0, atol=0)
+    assert not torch.equal(whole.inputs, whole.targets)
+    assert (whole.drawn, whole.fallbacks) == (4, 1)
+    assert whole.inputs.shape == (4, 1, *SHAPE)
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae"])
+def test_a_network_that_returns_its_input_has_the_baseline_loss(loss: str) -> None:
+    figures = task(loss=loss).validate(Perfect())
+    assert next(iter(figures)) == "loss"
+    assert figures["loss"] == pytest.approx(figures["return_input"], rel=1e-4)
+    assert figures["return_mean"] > 0
+
+
+def test_without_corruption_a_perfect_network_has_no_loss_and_full_spread() -> None:
+    figures = task(Recipe(steps=())).validate(Perfect())
+    assert figures["loss"] < 1e-9
+    assert figures["return_input"] == 0
+    assert figures["spread"] == pytest.approx(1, abs=1e-3)
+
+
+def test_a_flat_network_is_called_collapsed_and_told_what_helps() -> None:
+    flat = task()
+    figures = flat.validate(Constant())
+    assert figures["spread"] < 1e-6
+    advice = flat.advise(figures)
+    assert advice is not None
+    assert "collapsed" in advice
+    assert "adamw" in advice
+    assert flat.advise(flat.validate(Perfect())) is None
+
+
+def test_without_held_out_scans_the_figure_says_so() -> None:
+    alone = task(validation=False)
+    assert not alone.held_out
+    assert next(iter(alone.validate(Constant()))) == "train_loss"
+
+
+def test_previews_are_small_arrays_by_name() -> None:
+    arrays = task().preview(Constant())
+    assert set(arrays) == {"original", "corrupted", "restored"}
+    assert all(array.shape == (4, *SHAPE) and array.dtype == np.float16 for array in arrays.values())
+    assert task().notes == ("one scan is padded",)

@@ -1,0 +1,42 @@
+"""The demo: everything from nothing to a page, and nothing of anybody's overwritten."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from genesis_core.cli.main import run
+
+QUICK = ["--minutes", "0.05", "--scans", "2", "--width", "2"]
+
+
+def test_the_demo_ends_with_one_self_contained_page(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "demo"
+    assert run(["demo", "--out", str(out), *QUICK]) == 0, capfd.readouterr().err
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for words in ("returning the input", "returning the mean", "restored - original", "What to do next", "Synthetic"):
+        assert words in page
+    assert page.count("data:image/png;base64,") == 3
+    assert not re.search(r"<script|<link|src=\"http", page)
+    assert str(tmp_path) not in page
+    assert run(["demo", "--out", str(out), *QUICK]) == 2
+    assert "exists already" in capfd.readouterr().err
+
+
+def test_a_folder_that_is_no_demo_is_never_replaced(tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "precious.nii.gz").write_bytes(b"mine")
+    assert run(["demo", "--out", str(tmp_path), "--overwrite"]) == 2
+    assert (tmp_path / "scans" / "precious.nii.gz").read_bytes() == b"mine"
+
+
+def test_doctor_tells_versions_speed_and_advice(capfd: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--json", "--no-network", "--patch-size", "8,16,16"]) == 0
+    facts = json.loads(capfd.readouterr().out)
+    assert facts["versions"]["torch"]
+    assert facts["sub_volumes_per_second"] > 0
+    assert facts["cores"] >= 1
+    assert isinstance(facts["advice"], list)
