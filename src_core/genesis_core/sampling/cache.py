@@ -35,6 +35,8 @@ _log = logging.getLogger(__name__)
 _rebuilding = threading.Lock()
 # A temporary file this old belongs to a process that was killed.
 _ABANDONED_SECONDS = 24 * 3600
+# Another process may prune an entry right after it was made; it is made again, so often.
+_ATTEMPTS = 5
 
 
 class CachedScan:
@@ -63,11 +65,12 @@ class CachedScan:
         It may reach beyond the scan; there it is 0 (air for CT, the darkest value for MR). A damaged entry is rebuilt
         from the source and said in `notes`. Raises CacheError if that is impossible.
         """
-        seen = self._rebuilt
-        try:
-            return read_bricks(self.entry, start, size, self.map.low, self.map.scale)
-        except DamagedEntryError as problem:
-            self._rebuild(seen, problem)
+        for _ in range(_ATTEMPTS):
+            seen = self._rebuilt
+            try:
+                return read_bricks(self.entry, start, size, self.map.low, self.map.scale)
+            except DamagedEntryError as problem:
+                self._rebuild(seen, problem)
         return read_bricks(self.entry, start, size, self.map.low, self.map.scale)
 
     def _rebuild(self, seen: int, problem: DamagedEntryError) -> None:
@@ -98,11 +101,14 @@ def open_cached(scan: Scan, preprocessing: Preprocessing, cache_dir: Path | None
     folder = cache_folder(cache_dir)
     path = folder / f"{entry_key(scan, preprocessing)}.bricks"
     damage: DamagedEntryError | None = None
-    try:
-        header = read_header(path)
-    except DamagedEntryError as problem:
-        damage = problem if path.exists() else None
-        _build(scan, preprocessing, path)
+    for _ in range(_ATTEMPTS):
+        try:
+            header = read_header(path)
+            break
+        except DamagedEntryError as problem:
+            damage = problem if path.exists() else damage
+            _build(scan, preprocessing, path)
+    else:
         header = read_header(path)
     opened = CachedScan(scan, preprocessing, path, header)
     if damage is not None:
