@@ -26,7 +26,7 @@ _TAIL = 4 * 1024
 
 def source_fingerprint(scan: Scan) -> str:
     """Return 32 hex digits for the present state of a scan's files; raise VolumeError if they cannot be read."""
-    from genesis_core.volumes.headers import file_ending, parse_file
+    from genesis_core.volumes.formats.headers import file_ending, parse_file
 
     path = Path(scan.path)
     try:

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
-from genesis_core.volumes.dicom import DicomSeries, find_series, read_voxels, series_header
+from genesis_core.volumes.dicom.series import DicomSeries, find_series, read_voxels, series_header
+from genesis_core.volumes.formats.headers import Header, file_ending, file_header, may_be_dicom, parse_file
+from genesis_core.volumes.formats.payload import check_size, read_array
+from genesis_core.volumes.formats.stored import Stored
 from genesis_core.volumes.grid import is_sheared
-from genesis_core.volumes.headers import Header, file_ending, file_header, may_be_dicom, parse_file
 from genesis_core.volumes.modality import guess_modality
-from genesis_core.volumes.payload import check_size, read_array
 from genesis_core.volumes.resampling import straighten
-from genesis_core.volumes.stored import Stored
 from genesis_core.volumes.volume import Volume
 
 # The lowest value of the Hounsfield scale as scanners store it; what is below marks places outside the field of view.

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genesis_core.errors import VolumeError
-from genesis_core.volumes.dicom import group_files
-from genesis_core.volumes.dicom_tags import is_dicom, read_dicom_tags
-from genesis_core.volumes.headers import DICOM_ENDINGS, file_ending, may_be_dicom
+from genesis_core.volumes.dicom.series import group_files
+from genesis_core.volumes.dicom.tags import is_dicom, read_dicom_tags
+from genesis_core.volumes.formats.headers import DICOM_ENDINGS, file_ending, may_be_dicom
 
 # The voxels of a header beside them: part of a scan, not a file to wonder about.
 _COMPANIONS = (".raw", ".zraw", ".img")

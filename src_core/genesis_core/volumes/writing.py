@@ -12,8 +12,8 @@ import numpy as np
 
 from genesis_core.atomic import replacing
 from genesis_core.errors import OutputExistsError, VolumeError
-from genesis_core.volumes.headers import parse_file
-from genesis_core.volumes.payload import read_array
+from genesis_core.volumes.formats.headers import parse_file
+from genesis_core.volumes.formats.payload import read_array
 from genesis_core.volumes.resampling import plain, to_image
 from genesis_core.volumes.volume import Volume
 

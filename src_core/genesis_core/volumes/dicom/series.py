@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
-from genesis_core.volumes.dicom_tags import DicomFile, is_dicom, read_dicom_tags
+from genesis_core.volumes.dicom.tags import DicomFile, is_dicom, read_dicom_tags
+from genesis_core.volumes.formats.headers import DICOM_ENDINGS, Header, may_be_dicom
 from genesis_core.volumes.grid import ROUNDING_SHARE, straightened
-from genesis_core.volumes.headers import DICOM_ENDINGS, Header, may_be_dicom
 from genesis_core.volumes.volume import Geometry, Modality
 
 _MODALITIES: dict[str, Modality] = {"CT": "ct", "MR": "mr"}

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 
 from genesis_core.errors import VolumeError
+from genesis_core.volumes.formats.metaimage import parse_metaimage
+from genesis_core.volumes.formats.nifti import parse_nifti
+from genesis_core.volumes.formats.nrrd import parse_nrrd
+from genesis_core.volumes.formats.stored import Stored, read_start
 from genesis_core.volumes.grid import straightened
-from genesis_core.volumes.metaimage import parse_metaimage
-from genesis_core.volumes.nifti import parse_nifti
-from genesis_core.volumes.nrrd import parse_nrrd
-from genesis_core.volumes.stored import Stored, read_start
 from genesis_core.volumes.volume import Geometry, Modality
 
 # Ending -> what its content must be, and who reads its header. The longest ending that fits counts.

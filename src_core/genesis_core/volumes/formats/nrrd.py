@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
-from genesis_core.volumes.metaimage import companion
-from genesis_core.volumes.stored import Encoding, Stored, checked_sizes, open_file, read_bytes
+from genesis_core.volumes.formats.metaimage import companion
+from genesis_core.volumes.formats.stored import Encoding, Stored, checked_sizes, open_file, read_bytes
 
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"), "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
-from genesis_core.volumes.stored import Stored, open_file, read_bytes
+from genesis_core.volumes.formats.stored import Stored, open_file, read_bytes
 
 # One compressed byte can stand for at most this many (deflate's limit; bzip2 has no such limit).
 _DEFLATE_RATIO = 1032

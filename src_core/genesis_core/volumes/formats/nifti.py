@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
+from genesis_core.volumes.formats.stored import Stored, checked_sizes, open_file
 from genesis_core.volumes.grid import corner_distance
-from genesis_core.volumes.stored import Stored, checked_sizes, open_file
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
 _COLOURS = {128: 3, 2304: 4}

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
-from genesis_core.volumes.stored import Encoding, Stored, checked_sizes, open_file, read_bytes
+from genesis_core.volumes.formats.stored import Encoding, Stored, checked_sizes, open_file, read_bytes
 
 # MET_LONG has four bytes in files, whatever the machine.
 _TYPES = {

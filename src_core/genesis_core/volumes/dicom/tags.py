@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from genesis_core.errors import VolumeError
-from genesis_core.volumes.stored import open_file, read_bytes
+from genesis_core.volumes.formats.stored import open_file, read_bytes
 
 Values = tuple[float, ...]
 
