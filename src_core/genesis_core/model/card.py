@@ -36,6 +36,14 @@ def _plain(value: Any) -> Any:
 PlainMapping = Annotated[dict[str, Any], BeforeValidator(_plain)]
 
 
+class LabelEntry(Settings):
+    """One structure a model segments, in the order of its output channels."""
+
+    name: str = setting(..., "What people call the structure.", min_length=1, max_length=200)
+    value: int = setting(..., "Its number in the label maps that are written.", ge=1, le=65535)
+    colour: tuple[int, int, int] | None = setting(None, "Red, green, blue, each 0 to 255; empty: chosen by position.")
+
+
 class ModelCard(Settings):
     """What a model is, how to apply it, and where it comes from.
 
@@ -46,11 +54,15 @@ class ModelCard(Settings):
 
     schema_version: Literal[1] = setting(SCHEMA, "Version of this layout.", alias="schema")
     name: str = setting(..., "What people call this model.", min_length=1, max_length=200)
-    task: Literal["restoration"] = setting(..., "What the network was trained to do.")
+    task: Literal["restoration", "segmentation"] = setting(..., "What the network was trained to do.")
     network: AnyNetworkSettings = setting(..., "The network and its settings, the behaviour of its norm included.")
     activation: Activation = setting(..., "What turns the network's logits into values.")
     preprocessing: Preprocessing | None = setting(None, "How a scan is prepared for this network; empty: not known.")
     patch_size: Size3 = setting(..., "Size of the sub-volumes it was trained on, z, y, x.", unit="voxels")
+    channels: tuple[str, ...] = setting((), "Names of the input channels, where there are several or they matter.")
+    structures: tuple[LabelEntry, ...] = setting(
+        (), "What it segments: one output channel each; with softmax the background comes first, as channel 0."
+    )
     loss: str | None = setting(None, "What training minimised.")
     recipe: PlainMapping | None = setting(None, "The recipe of corruptions it learnt to undo, as in the recipe's file.")
     data: PlainMapping = setting({}, "What it was trained on, in figures and words; no names of patients.")

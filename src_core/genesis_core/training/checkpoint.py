@@ -39,16 +39,22 @@ class Progress:
     figures: dict[str, float] = field(default_factory=dict)
 
 
-def save_checkpoint(path: Path, network: nn.Module, optimiser: Optimizer, progress: Progress) -> None:
-    """Write the full training state to `path`, atomically."""
+def save_checkpoint(
+    path: Path, network: nn.Module, optimiser: Optimizer, progress: Progress, averaged: nn.Module | None = None
+) -> None:
+    """Write the full training state to `path`, atomically. averaged: the running average of the weights, if any."""
     import torch
 
     state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "progress": asdict(progress)}
+    if averaged is not None:
+        state["averaged"] = averaged.state_dict()
     with replacing(path) as temporary:
         torch.save(state, temporary)
 
 
-def load_checkpoint(path: Path, network: nn.Module, optimiser: Optimizer) -> Progress:
+def load_checkpoint(
+    path: Path, network: nn.Module, optimiser: Optimizer, averaged: nn.Module | None = None
+) -> Progress:
     """Restore the state saved by `save_checkpoint`; nothing in the file is executed.
 
     Raises RunError if the file is damaged or belongs to another network.
@@ -59,6 +65,8 @@ def load_checkpoint(path: Path, network: nn.Module, optimiser: Optimizer) -> Pro
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
+        if averaged is not None:
+            averaged.load_state_dict(state["averaged"])
         return Progress(**state["progress"])
     except (RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as problem:
         reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__

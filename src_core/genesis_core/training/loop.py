@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,10 +21,12 @@ import torch
 from genesis_core.errors import TrainingError
 from genesis_core.sampling.fallback_rule import FallbackRule
 from genesis_core.task import Batch, Task
+from genesis_core.training.averaging import averaged
 from genesis_core.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from genesis_core.training.events import Event
 from genesis_core.training.failures import named_failure
 from genesis_core.training.optimiser import make_optimiser
+from genesis_core.training.parameter_groups import apply_freezing
 from genesis_core.training.prefetch import Prefetcher
 from genesis_core.training.previews import write_preview
 from genesis_core.training.run_folder import RunFolder
@@ -50,8 +53,10 @@ class Outcome:
 class Training:
     """One training of `network` on `task`, living in `run`.
 
-    save_model: called with the network and its figures at each new best, and at the end where nothing is held out.
-    report: receives every event as it is written. The network must be on `device` already.
+    save_model: called with the network and its figures: at each new best, or, with `keep` "last", at each validation;
+    and at the end where nothing is held out. report: receives every event as it is written. groups: makes the
+    optimiser's parameter groups of a network (`parameter_groups`); None: all parameters alike. The network must be on
+    `device` already.
     """
 
     def __init__(
@@ -65,6 +70,7 @@ class Training:
         device: str,
         save_model: Callable[[nn.Module, dict[str, float]], None],
         report: Report | None = None,
+        groups: Callable[[nn.Module], list[dict[str, Any]]] | None = None,
     ) -> None:
         self.task = task
         self.network = network
@@ -79,8 +85,18 @@ class Training:
             dims = max(parameter.ndim for parameter in network.parameters()) - 2
             self._format = torch.channels_last_3d if dims == 3 else torch.channels_last
             network.to(memory_format=self._format)  # type: ignore[call-overload]
-        self.optimiser = make_optimiser(network, settings)
+        self._groups = groups
+        self.optimiser = self._make_optimiser(network)
+        self._averaged = averaged(network, settings.ema) if settings.ema is not None else None
         self._scalars: ScalarWriter | None = None
+
+    def _make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        return make_optimiser(network, self.settings, None if self._groups is None else self._groups(network))
+
+    @property
+    def result(self) -> nn.Module:
+        """The network that is validated and kept: the running average of the weights, or the one that is trained."""
+        return self.network if self._averaged is None else self._averaged.module
 
     def emit(self, kind: str, **values: Any) -> None:
         """Write an event to the run folder and report it."""
@@ -94,7 +110,7 @@ class Training:
         """Return how long an optimiser step takes here; measured on copies, the training itself is untouched."""
         kept, network = self.optimiser, self.network
         self.network = copy.deepcopy(network)
-        self.optimiser = make_optimiser(self.network, self.settings)
+        self.optimiser = self._make_optimiser(self.network)
         try:
             times = []
             for step in range(count):
@@ -116,7 +132,7 @@ class Training:
         progress = Progress(total_steps)
         last = self.run.checkpoints / "last.pt"
         if resume and last.exists():
-            progress = load_checkpoint(last, self.network, self.optimiser)
+            progress = load_checkpoint(last, self.network, self.optimiser, self._averaged)
         self.run.set_status("running", progress.step, total_steps)
         try:
             with ScalarWriter(self.run.tensorboard, progress.step) as scalars:
@@ -195,8 +211,10 @@ class Training:
         """Do one optimiser step; return loss, gradient norm before clipping, and learning rate."""
         rate = learning_rate(self.settings, step, total)
         for group in self.optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("scale", 1.0)
         self.network.train()
+        if self._groups is not None:
+            apply_freezing(self.network, self.optimiser.param_groups, step)
         self.optimiser.zero_grad(set_to_none=True)
         loss = 0.0
         for part in parts:
@@ -211,6 +229,9 @@ class Training:
                 self._checkpoint(progress)
             raise TrainingError(self._not_a_number(parts, step, loss))
         self.optimiser.step()
+        # Steps that are only timed must not reach the average.
+        if self._averaged is not None and progress is not None:
+            self._averaged.update_parameters(self.network)
         return loss, norm, rate
 
     def _not_a_number(self, parts: Sequence[Batch], step: int, loss: float) -> str:
@@ -234,10 +255,10 @@ class Training:
         return guilty
 
     def _validate(self, progress: Progress, wait_share: float) -> None:
-        self.network.eval()
+        network = self.result.eval()
         with self._autocast():
-            figures = self.task.validate(self.network)
-            arrays = self.task.preview(self.network)
+            figures = self.task.validate(network)
+            arrays = self.task.preview(network)
         progress.figures, progress.validated_step = figures, progress.step
         monitored = next(iter(figures.values()))
         # An untrained network is no result, however it scores.
@@ -258,13 +279,19 @@ class Training:
         if is_best:
             progress.best, progress.best_step, progress.stale = monitored, progress.step, 0
             if self.task.held_out:
-                save_checkpoint(self.run.checkpoints / "best.pt", self.network, self.optimiser, progress)
-                self._save_model(self.network, {**figures, "step": progress.step})
+                self._save(self.run.checkpoints / "best.pt", progress)
+                if self.settings.keep == "best":
+                    self._save_model(network, {**figures, "step": progress.step})
         elif progress.step > 0:
             progress.stale += 1
+        if self.settings.keep == "last" and progress.step > 0:
+            self._save_model(network, {**figures, "step": progress.step})
+
+    def _save(self, path: Path, progress: Progress) -> None:
+        save_checkpoint(path, self.network, self.optimiser, progress, self._averaged)
 
     def _checkpoint(self, progress: Progress) -> None:
-        save_checkpoint(self.run.checkpoints / "last.pt", self.network, self.optimiser, progress)
+        self._save(self.run.checkpoints / "last.pt", progress)
         self.emit("checkpoint", step=progress.step, file="checkpoints/last.pt")
 
     def _finish(self, progress: Progress, reason: str) -> Outcome:
@@ -276,8 +303,9 @@ class Training:
         progress = outcome.progress
         self._checkpoint(progress)
         # Without held-out scans there is no best: the last state is the model. A run stopped early shall be usable too.
-        if not self.task.held_out or progress.best_step is None:
-            self._save_model(self.network, {**progress.figures, "step": progress.step})
+        stale = self.settings.keep == "last" and progress.validated_step != progress.step
+        if not self.task.held_out or progress.best_step is None or stale:
+            self._save_model(self.result, {**progress.figures, "step": progress.step})
         self.emit(outcome.state, step=progress.step, reason=outcome.reason, **_rounded(progress))
         self.run.set_status(outcome.state, progress.step, progress.total_steps, outcome.reason)
 

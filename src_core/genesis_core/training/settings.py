@@ -31,6 +31,15 @@ class TrainingSettings(Settings):
     validate_every: int = setting(100, "Steps between validations.", unit="steps", ge=1)
     patience: int | None = setting(None, "Stop after this many validations without a better one; None: never.", ge=1)
     checkpoint_every: int = setting(100, "Steps between checkpoints.", unit="steps", ge=1)
+    keep: Literal["best", "last"] = setting(
+        "best", "Which state becomes the model: the best by validation (if scans are held out), or the last."
+    )
+    ema: float | None = setting(
+        None,
+        "Decay of the running average of the weights, which is then validated and kept; None: none.",
+        gt=0,
+        lt=1,
+    )
     precision: Literal["auto", "float32", "bfloat16"] = setting(
         "auto", "Arithmetic of the network; auto: bfloat16 where the processor computes it natively."
     )

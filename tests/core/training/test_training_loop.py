@@ -243,3 +243,23 @@ def test_a_line_cut_by_a_kill_is_passed_over_and_not_continued(tmp_path: Path) -
     whole_lines = [line for line in run.events_file.read_text().splitlines() if line.endswith("}")]
     assert len(list(read_events(run.events_file))) == len(whole_lines)
     assert json.loads(whole_lines[-1])["event"] == "finished"
+
+
+def test_a_stopped_run_with_averaged_weights_goes_on_to_the_same_average(tmp_path: Path) -> None:
+    whole: list[dict[str, float]] = []
+    halves: list[dict[str, float]] = []
+    train(tmp_path / "whole", DoubleTask(), saved=whole, ema=0.9, keep="last")
+    train(tmp_path / "halves", DoubleTask(), stop=after(6), ema=0.9, keep="last")
+    train(tmp_path / "halves", DoubleTask(), resume=True, saved=halves, ema=0.9, keep="last")
+    states = [
+        torch.load(tmp_path / name / "checkpoints" / "last.pt", weights_only=True)["averaged"]
+        for name in ("whole", "halves")
+    ]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+    assert whole[-1] == halves[-1]
+
+
+def test_keeping_the_last_state_saves_at_every_validation_whether_better_or_not(tmp_path: Path) -> None:
+    saved: list[dict[str, float]] = []
+    train(tmp_path / "run", DoubleTask(), saved=saved, keep="last", learning_rate=1e-6)
+    assert [figures["step"] for figures in saved] == [4, 8, 12]
