@@ -35,7 +35,6 @@ test-all: $(STAMP)  ## every test, also the long ones
 	$(XVFB) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 bench: $(STAMP)  ## measure, beside the nearest peers
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]"
 	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 gui: $(STAMP)  ## open napari with a synthetic thorax CT

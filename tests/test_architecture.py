@@ -16,13 +16,13 @@ PLUGIN = REPOSITORY / "napari_genesis"
 # Low to high; parts of one level may not import each other, but for the pairs below.
 LEVELS = [
     {"errors"},
-    {"settings", "atomic", "randomness", "task", "durations"},
+    {"settings", "atomic", "parallel", "remembered", "randomness", "task", "durations"},
     {"volumes"},
     {"phantom"},
     {"pictures", "corruptions", "networks", "metrics"},
     {"model"},
     {"sampling"},
-    {"proxy"},
+    {"proxy", "targets"},
     {"inference"},
     {"training"},
     {"studies"},

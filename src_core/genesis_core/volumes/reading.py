@@ -6,7 +6,6 @@ Nothing is repaired in silence: what was changed stands in the volume's notes.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
-from genesis_core.volumes.dicom.series import DicomSeries, find_series, read_voxels, series_header
+from genesis_core.volumes.dicom.reading import read_dicom
+from genesis_core.volumes.dicom.series import find_series, series_header
 from genesis_core.volumes.formats.headers import Header, file_ending, file_header, may_be_dicom, parse_file
-from genesis_core.volumes.formats.payload import check_size, read_array
+from genesis_core.volumes.formats.payload import check_size, read_array, read_arrays
 from genesis_core.volumes.formats.stored import Stored
 from genesis_core.volumes.grid import is_sheared
-from genesis_core.volumes.modality import guess_modality
 from genesis_core.volumes.resampling import straighten
 from genesis_core.volumes.volume import Volume
-
-# The lowest value of the Hounsfield scale as scanners store it; what is below marks places outside the field of view.
-_LOWEST_HU = -1024
 
 
 def read_header(path: str | os.PathLike[str], *, series: str | None = None) -> Header:
     """Return what a scan says about itself without decoding its voxels (a cut file may still be refused by its size).
 
-    path: a .nii, .nii.gz, .hdr, .mha, .mhd, .nrrd or .nhdr file, a DICOM file, or a folder of DICOM slices.
+    path: a .nii, .nii.gz, .hdr, .mha, .mhd, .nrrd, .nhdr, .mgz or .mgh file, a DICOM file, or a folder of DICOM slices.
     Raises VolumeError if it is not a scan, or damaged as far as the header shows. Frames and colours are told, not
     refused.
     """
@@ -47,7 +43,7 @@ def read_volume(
 ) -> Volume:
     """Read a whole scan.
 
-    path: a .nii, .nii.gz, .hdr, .mha, .mhd, .nrrd or .nhdr file, a DICOM file, or a folder of DICOM slices.
+    path: a .nii, .nii.gz, .hdr, .mha, .mhd, .nrrd, .nhdr, .mgz or .mgh file, a DICOM file, or a folder of DICOM slices.
     frame: which one of a 4D file, from 0; required if it has several. series: which series UID of a DICOM folder with
     several.
     resample_shear: resample axes that are not at right angles linearly onto axes that are, instead of refusing.
@@ -60,69 +56,76 @@ def read_volume(
     if _is_dicom(path):
         if frame is not None:
             raise VolumeError(f"{path}: frame={frame} was given, but a DICOM series has no frames; leave it out")
-        return _read_series(find_series(path, series))
+        return read_dicom(path, series=series, resample_shear=resample_shear)
     stored = parse_file(path)
     if series is not None:
         raise VolumeError(f"{path}: series={series} was given, but this is a file, not a DICOM folder; leave it out")
     return _read_stored(stored, frame, resample_shear)
 
 
+def read_frames(path: str | os.PathLike[str], *, resample_shear: bool = False) -> tuple[Volume, ...]:
+    """Read all frames of a 4D file as channels: one volume each, all on one grid; any other scan is one channel.
+
+    path, resample_shear, and what is raised: as in `read_volume`. The file is decoded once. Each volume's notes name
+    its frame.
+    """
+    path = Path(path)
+    if _is_dicom(path):
+        return (read_volume(path, resample_shear=resample_shear),)
+    stored = parse_file(path)
+    refuse_colours(stored)
+    _check_angles(stored, resample_shear)
+    return tuple(_as_volume(stored, array, index) for index, array in enumerate(read_arrays(stored)))
+
+
 def _is_dicom(path: Path) -> bool:
     return os.path.isdir(path) or (file_ending(path) is None and may_be_dicom(path))
 
 
-def _read_series(found: DicomSeries) -> Volume:
-    array, notes = _finite(read_voxels(found), str(found.path))
-    volume = Volume(array, found.geometry, found.modality, str(found.path), (*found.notes, *notes, *_thin(array)))
-    if volume.modality is None:
-        return volume
-    guess = guess_modality(volume)
-    if guess.modality != volume.modality:
-        said = volume.modality.upper()
-        # A tag that the voxels contradict must not choose the intensity window.
-        doubted = replace(volume, modality=None)
-        return doubted.with_array(
-            array, f"Its tag says {said}, but that is doubted: {guess.reason.partition(': ')[2]}."
-        )
-    below = int(np.count_nonzero(array < _LOWEST_HU)) if volume.modality == "ct" else 0
-    if below:
-        return volume.with_array(
-            array,
-            f"{below:,} voxels lie below {_LOWEST_HU} HU (lowest {array.min():g}): padding outside the field of view.",
-        )
-    return volume
-
-
 def _read_stored(stored: Stored, frame: int | None, resample_shear: bool) -> Volume:
-    path, header = stored.path, file_header(stored)
+    refuse_colours(stored)
+    index = _frame_index(stored, frame)
+    _check_angles(stored, resample_shear)
+    return _as_volume(stored, read_array(stored, index), index)
+
+
+def refuse_colours(stored: Stored) -> None:
+    """Raise VolumeError if a file holds several values per voxel."""
     if stored.components > 1:
         raise VolumeError(
-            f"{path}: {stored.components} values per voxel (colours or vectors), not one intensity; it cannot be "
-            "used as a scan. Export the scan itself, or one component of it"
+            f"{stored.path}: {stored.components} values per voxel (colours or vectors), not one intensity; it cannot "
+            "be used as a scan. Export the scan itself, or one component of it"
         )
-    index = _frame_index(stored, frame)
-    sheared = is_sheared(header.geometry, header.moved)
-    if sheared and not resample_shear:
+
+
+def _check_angles(stored: Stored, resample_shear: bool) -> None:
+    header = file_header(stored)
+    if is_sheared(header.geometry, header.moved) and not resample_shear:
         raise VolumeError(
-            f"{path}: its axes are not at right angles (sheared, as by a tilted gantry): a straight grid would "
+            f"{stored.path}: its axes are not at right angles (sheared, as by a tilted gantry): a straight grid would "
             f"misplace voxels by up to {header.moved:.1f} mm. Ask for resampling (resample_shear=True), or "
             "straighten it with the tool that made it"
         )
-    array, notes = _finite(read_array(stored, index), str(path))
+
+
+def _as_volume(stored: Stored, voxels: NDArray[Any], index: int) -> Volume:
+    """Return one frame as a volume: finite, on axes at right angles, with what was done to it in its notes."""
+    header = file_header(stored)
+    array, notes = _finite(voxels, str(stored.path))
     geometry = header.geometry
     told = [
         *stored.notes,
         *([f"Frame {index} of {stored.frames} (0 to {stored.frames - 1})."] if stored.frames > 1 else []),
         *notes,
     ]
-    if sheared:
+    if is_sheared(geometry, header.moved):
         before = array.shape
         array, geometry = straighten(array, stored.columns, stored.origin)
         told.append(
             f"Its axes were not at right angles (up to {header.moved:.1f} mm off): resampled linearly from shape "
             f"{before} to {array.shape}."
         )
-    return Volume(array, geometry, None, str(path), (*told, *_thin(array)))
+    return Volume(array, geometry, None, str(stored.path), (*told, *_thin(array)))
 
 
 def _frame_index(stored: Stored, frame: int | None) -> int:
@@ -130,7 +133,7 @@ def _frame_index(stored: Stored, frame: int | None) -> int:
         if stored.frames > 1:
             raise VolumeError(
                 f"{stored.path}: holds {stored.frames} frames (time points or repetitions); choose one: frame=0 to "
-                f"{stored.frames - 1}"
+                f"{stored.frames - 1}, or take all of them as channels of one scan (read_frames)"
             )
         return 0
     if not 0 <= frame < stored.frames:

@@ -13,13 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
+from genesis_core.volumes.grid import describe_grid_difference as describe_grid_difference
+from genesis_core.volumes.grid import same_grid as same_grid
 from genesis_core.volumes.volume import Geometry, Volume
 
 Order = Literal["linear", "nearest"]
 
+# Shares of a voxel this close to a half are a half.
+_HALF = 1e-6
 _LETTERS = {"L": (0, 1), "R": (0, -1), "P": (1, 1), "A": (1, -1), "S": (2, 1), "I": (2, -1)}
-# Grids closer than this, in mm at every corner, are the same grid: header rounding (float32 in NIfTI) is below it.
-_SAME_GRID_MM = 1e-3
 
 
 def reorient(volume: Volume, axis_codes: str) -> Volume:
@@ -59,8 +61,9 @@ def reorient(volume: Volume, axis_codes: str) -> Volume:
 def resample(volume: Volume, spacing: tuple[float, float, float], *, order: Order = "linear") -> Volume:
     """Return the volume with voxels of `spacing` (x, y, z) in mm on the same axes.
 
-    The outer corner of the first voxel stays where it is, and each axis gets round(extent / spacing) voxels, one at
-    least, so the far end moves by half a voxel at most. order: "linear" gives float32 (float64 stays), without
+    The outer corner of the first voxel stays where it is, and each axis gets round(extent / spacing) voxels (halves
+    down), so the far end moves by half a voxel at most; an axis shorter than that gets one voxel, around its middle.
+    order: "linear" gives float32 (float64 stays), without
     smoothing first; "nearest" keeps the type, for labels. Raises VolumeError if the spacing is not positive or the
     result would be absurdly large.
     """
@@ -69,12 +72,15 @@ def resample(volume: Volume, spacing: tuple[float, float, float], *, order: Orde
     old, new = np.asarray(volume.spacing), np.asarray(spacing, dtype=float)
     if np.allclose(old, new, rtol=1e-6, atol=0):
         return _typed(volume, order)
-    size = [max(1, round(float(n))) for n in np.asarray(volume.shape[::-1]) * old / new]
+    extent = np.asarray(volume.shape[::-1]) * old
+    # Halves go down, since the centre of one more voxel would lie on the outer face, where nothing is measured.
+    size = [max(1, math.ceil(n - 0.5 - _HALF)) for n in (extent / new).tolist()]
     if math.prod(size) > 2**36:
         raise VolumeError(
             f"spacing {spacing} would make {size[0]} x {size[1]} x {size[2]} voxels of this scan; choose a larger one"
         )
-    shift = np.reshape(volume.direction, (3, 3)) @ ((new - old) / 2)
+    short = extent / new <= 0.5 + _HALF
+    shift = np.reshape(volume.direction, (3, 3)) @ (np.where(short, extent, new) / 2 - old / 2)
     origin = np.asarray(volume.origin) + shift
     geometry = Geometry(
         shape=(size[2], size[1], size[0]),
@@ -100,29 +106,14 @@ def resample_onto(volume: Volume, geometry: Geometry, *, order: Order = "linear"
     return replace(volume, array=_interpolate(volume, geometry, order, fill), geometry=geometry)
 
 
-def same_grid(first: Geometry, second: Geometry, tolerance: float = _SAME_GRID_MM) -> bool:
-    """Whether two grids have the same shape, and every voxel at the same place to `tolerance` mm."""
-    if first.shape != second.shape:
-        return False
-    corners = np.array(
-        [
-            [z, y, x, 1]
-            for z in (0, first.shape[0] - 1)
-            for y in (0, first.shape[1] - 1)
-            for x in (0, first.shape[2] - 1)
-        ]
-    )
-    return bool(np.abs(corners @ (first.affine - second.affine).T).max() <= tolerance)
-
-
 def straighten(
     array: NDArray[Any], columns: NDArray[np.float64], origin: NDArray[np.float64]
 ) -> tuple[NDArray[Any], Geometry]:
     """Resample voxels on sheared axes linearly onto a grid with axes at right angles that covers all of them.
 
     columns: 3x3, one step along x, y, z in mm (LPS) as columns. The first axis keeps its direction, the plane of the
-    first two stays (an undone gantry tilt keeps its slices); places outside get the smallest value. Returns the float
-    array and its grid.
+    first two stays (an undone gantry tilt keeps its slices); the first voxel of each row keeps its place along it, and
+    the grid reaches the last one. Places outside get the smallest value. Returns the float array and its grid.
     """
     import SimpleITK
 
@@ -136,7 +127,8 @@ def straighten(
         np.array([[x, y, z] for x in (0, shape[2] - 1) for y in (0, shape[1] - 1) for z in (0, shape[0] - 1)]) @ upper.T
     )
     low, high = corners.min(axis=0), corners.max(axis=0)
-    size = np.floor((high - low) / spacing + 1e-3).astype(int) + 1
+    # Rounding in the header must not add a voxel; anything more would cut the outermost voxels off.
+    size = np.ceil((high - low) / spacing - 1e-3).astype(int) + 1
     start = origin + turn @ low
     geometry = Geometry(
         shape=(int(size[2]), int(size[1]), int(size[0])),

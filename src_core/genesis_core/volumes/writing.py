@@ -42,7 +42,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], *, overwrite: boo
             _write_pair(volume, path, overwrite)
         else:
             with replacing(path) as temporary:
-                _write(volume, temporary, path)
+                write_checked(volume, temporary, path)
     except OSError as problem:
         raise VolumeError(
             f"{path}: cannot be written ({problem.strerror or problem}). Is the disk full, or the folder read-only?"
@@ -50,7 +50,8 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], *, overwrite: boo
     return path
 
 
-def _write(volume: Volume, temporary: Path, path: Path) -> None:
+def write_checked(volume: Volume, temporary: Path, path: Path) -> None:
+    """Write to `temporary`, and prove by reading it again that it is whole; errors name `path`, where it will lie."""
     import SimpleITK
 
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
@@ -90,7 +91,7 @@ def _write_pair(volume: Volume, path: Path, overwrite: bool) -> None:
     workshop.mkdir()
     try:
         header = workshop / f"{data.stem}.mhd"
-        _write(volume, header, path)
+        write_checked(volume, header, path)
         _sync(data_source := workshop / data.name)
         _sync(header)
         os.replace(data_source, data)

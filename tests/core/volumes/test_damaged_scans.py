@@ -7,6 +7,7 @@ import os
 import random
 from pathlib import Path
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
@@ -209,6 +210,9 @@ def sources(folder: Path) -> list[tuple[Path, Path]]:
         path = write_volume(volume, folder / f"small{ending}")
         pairs.append((path, path))
     pairs.append((folder / "small.zraw", folder / "small.mhd"))
+    for ending in (".mgz", ".mgh"):
+        nibabel.save(nibabel.MGHImage(volume.array.transpose(), np.eye(4)), folder / f"small{ending}")
+        pairs.append((folder / f"small{ending}", folder / f"small{ending}"))
     for ending in (".mha", ".nrrd"):
         path = folder / f"plain{ending}"
         sitk.WriteImage(sitk.GetImageFromArray(volume.array), str(path), useCompression=False)
@@ -262,6 +266,9 @@ def test_no_cut_is_ever_accepted(tmp_path: Path) -> None:
     for target, read in sources(tmp_path):
         data = target.read_bytes()
         # The text of a detached header may lose its last line feed.
+        if target.suffix == ".mgh":
+            # What follows the voxels is no part of the scan.
+            data = data[: 284 + 5 * 6 * 7 * 2]
         cuts = range(0, len(data) - 1, 5) if target.suffix == ".mhd" else range(0, len(data), max(1, len(data) // 60))
         for length in [*cuts, *([] if target.suffix == ".mhd" else [len(data) - 1])]:
             target.write_bytes(data[:length])

@@ -1,8 +1,7 @@
-"""A folder of DICOM slices as one volume: which series it holds, whether its slices are all there, and reading them.
+"""A folder of DICOM slices as one volume: which series it holds, and whether its slices are all there.
 
-SimpleITK would stack whatever it is given; here a missing slice, slices shifted against each other (a tilted gantry),
-two images at one place and a damaged file are refused by name. Segmentations, structure sets and other objects in the
-folder are left alone, and said.
+SimpleITK would stack whatever it is given; here a missing slice, two images at one place and a damaged file are refused
+by name. Segmentations, structure sets and other objects in the folder are left alone, and said.
 """
 
 from __future__ import annotations
@@ -12,20 +11,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
+from genesis_core.volumes.dicom.multiframe import frames_of
+from genesis_core.volumes.dicom.placing import Placed, check_slices, place_slices
 from genesis_core.volumes.dicom.tags import DicomFile, is_dicom, read_dicom_tags
 from genesis_core.volumes.formats.headers import DICOM_ENDINGS, Header, may_be_dicom
-from genesis_core.volumes.grid import ROUNDING_SHARE, straightened
 from genesis_core.volumes.volume import Geometry, Modality
 
 _MODALITIES: dict[str, Modality] = {"CT": "ct", "MR": "mr"}
-# A slice this share of the distance between slices off its place is not where the header says; less is rounding.
-_UNEVEN_SHARE = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,14 +43,29 @@ class DicomSeries:
     """One series in order along its normal, with the grid its slices lie on."""
 
     path: Path
-    files: tuple[DicomFile, ...]
-    geometry: Geometry
+    placed: Placed
     notes: tuple[str, ...]
+
+    @property
+    def slices(self) -> tuple[DicomFile, ...]:
+        """The slices in order: files, or frames of files."""
+        return self.placed.slices
+
+    @property
+    def geometry(self) -> Geometry:
+        """The nearest grid with right angles; `placed.moved` says how far that is off."""
+        return self.placed.geometry
 
     @property
     def modality(self) -> Modality | None:
         """What the tag says, which may be wrong."""
-        return _MODALITIES.get(self.files[0].modality)
+        return _MODALITIES.get(self.slices[0].modality)
+
+    @property
+    def frame_of_reference(self) -> str:
+        """UID of the patient space its positions are in, or "" where its slices name none or several."""
+        named = {one.frame_of_reference for one in self.slices}
+        return named.pop() if len(named) == 1 else ""
 
 
 def scan_dicom_folder(folder: Path) -> DicomFolder:
@@ -122,10 +133,19 @@ def find_series(path: Path, series: str | None = None) -> DicomSeries:
             raise VolumeError(
                 f"{path}: a DICOM {folder.others[0].kind}, not a scan. Give the folder of the slices it belongs to"
             )
-        notes.append("One file of a DICOM series; give its folder to read all slices.")
-    _check_each(files)
-    geometry, ordered = _place(path, files)
-    return DicomSeries(path, ordered, geometry, tuple(notes))
+        if files[0].frames == 1:
+            notes.append("One file of a DICOM series; give its folder to read all slices.")
+    return DicomSeries(path, place_files(path, files), (*notes, *_told(files)))
+
+
+def place_files(path: Path, files: Sequence[DicomFile]) -> Placed:
+    """Check the files of one series, take multi-frame ones apart, and put the slices in order.
+
+    Raises VolumeError saying what is wrong with them.
+    """
+    slices = [frame for file in files for frame in frames_of(file)]
+    check_slices(slices)
+    return place_slices(path, slices)
 
 
 def series_header(found: DicomSeries) -> Header:
@@ -133,37 +153,20 @@ def series_header(found: DicomSeries) -> Header:
 
     Its dtype is a guess (int16, or float32 where scaled by fractions) until the voxels are read.
     """
-    whole = all(file.slope % 1 == 0 and file.intercept % 1 == 0 for file in found.files)
+    whole = all(one.slope % 1 == 0 and one.intercept % 1 == 0 for one in found.slices)
     dtype = np.dtype(np.int16 if whole else np.float32)
-    return Header(found.path, found.geometry, dtype, modality=found.modality, notes=found.notes)
+    return Header(
+        found.path, found.geometry, dtype, modality=found.modality, moved=found.placed.moved, notes=found.notes
+    )
 
 
-def read_voxels(found: DicomSeries) -> NDArray[Any]:
-    """Decode all slices with GDCM; returns an array (z, y, x) in the scan's units.
-
-    Raises VolumeError if a slice does not decode.
-    """
-    import SimpleITK
-
-    SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
-    reader = SimpleITK.ImageSeriesReader()
-    reader.SetImageIO("GDCMImageIO")
-    reader.SetFileNames([str(file.path.absolute()) for file in found.files])
-    reader.MetaDataDictionaryArrayUpdateOff()
-    if len({(file.slope, file.intercept) for file in found.files}) > 1:
-        # The type is taken from the first slice otherwise, which would cut the others' fractions off.
-        reader.SetOutputPixelType(SimpleITK.sitkFloat32)
-    try:
-        array: NDArray[Any] = SimpleITK.GetArrayFromImage(reader.Execute())
-    except RuntimeError as problem:
-        raise VolumeError(
-            f"{found.path}: its slices cannot be decoded ({_last_line(problem)}). Copy them again from their source"
-        ) from None
-    if array.shape != found.geometry.shape:
-        raise VolumeError(
-            f"{found.path}: its slices decode to shape {array.shape}, not {found.geometry.shape} as their tags say"
-        )
-    return array
+def _told(files: Sequence[DicomFile]) -> list[str]:
+    notes = []
+    if lossy := sum(file.lossy for file in files):
+        notes.append(f"Compressed with loss at some time ({lossy} of {len(files)} files): its values are approximate.")
+    if len(spaces := {file.frame_of_reference for file in files}) > 1:
+        notes.append(f"Its slices name {len(spaces)} frames of reference; their positions were taken as one space.")
+    return notes
 
 
 def _choose(folder: DicomFolder, series: str | None) -> tuple[DicomFile, ...]:
@@ -196,105 +199,15 @@ def _list_series(series: dict[str, tuple[DicomFile, ...]]) -> str:
     return "\n".join(
         f"  {uid or '(no UID)'}: {files[0].modality or 'no modality'}, "
         f"'{files[0].description or 'no description'}', {len(files)} files of {files[0].columns} x {files[0].rows}"
+        f"{_list_spacing(files)}"
         for uid, files in series.items()
     )
 
 
-def _check_each(files: Sequence[DicomFile]) -> None:
+def _list_spacing(files: Sequence[DicomFile]) -> str:
+    """Return the slices' spacing and thickness, as far as their own tags tell."""
     first = files[0]
-    for file in files:
-        if file.problem:
-            raise VolumeError(f"{file.path}: damaged DICOM: {file.problem}. Copy it again from where it came")
-        if file.frames > 1:
-            raise VolumeError(
-                f"{file.path}: {file.frames} frames in one DICOM file are not supported. Convert it to NIfTI, for "
-                "instance with dcm2niix"
-            )
-        if file.samples > 1:
-            raise VolumeError(
-                f"{file.path}: {file.samples} values per voxel (colour), not one intensity. It cannot be used as a scan"
-            )
-        if len(file.position) != 3 or len(file.orientation) != 6 or len(file.spacing) != 2 or min(file.spacing) <= 0:
-            raise VolumeError(
-                f"{file.path}: its position, orientation or pixel spacing is missing, so it is no slice of a volume"
-            )
-        if (file.rows, file.columns) != (first.rows, first.columns):
-            raise VolumeError(
-                f"{file.path}: {file.columns} x {file.rows} pixels, but {first.path.name} has {first.columns} x "
-                f"{first.rows}: slices of one series must agree. Move the ones that do not belong (scouts) elsewhere"
-            )
-        if not np.allclose(file.orientation, first.orientation, atol=1e-4) or not np.allclose(
-            file.spacing, first.spacing, rtol=1e-4
-        ):
-            raise VolumeError(
-                f"{file.path}: its orientation or pixel spacing differs from {first.path.name}: slices of one "
-                "series must agree. Move the ones that do not belong (scouts) elsewhere"
-            )
-
-
-def _place(path: Path, files: Sequence[DicomFile]) -> tuple[Geometry, tuple[DicomFile, ...]]:
-    """Order the slices along their normal and return the grid, refusing gaps, doubles and shifts."""
-    first = files[0]
-    row, column = np.array(first.orientation[:3]), np.array(first.orientation[3:])
-    normal = np.cross(row, column)
-    if not np.isfinite(normal).all() or np.linalg.norm(normal) < 0.5:
-        raise VolumeError(
-            f"{path}: the orientation of its slices is not two directions at right angles; the tags are damaged"
-        )
-    normal /= np.linalg.norm(normal)
-    positions = np.array([file.position for file in files])
-    if not np.isfinite(positions).all():
-        raise VolumeError(f"{path}: the positions of its slices are not finite numbers; the tags are damaged")
-    order = np.argsort(positions @ normal, kind="stable")
-    ordered = tuple(files[int(index)] for index in order)
-    positions = positions[order]
-    if len(ordered) == 1:
-        thickness = first.thickness or 0.0
-        step = normal * (thickness if np.isfinite(thickness) and thickness > 0 else 1.0)
-    else:
-        step = _step(path, ordered, positions, normal)
-    columns = np.column_stack([row * first.spacing[1], column * first.spacing[0], step])
-    size = (first.columns, first.rows, len(ordered))
-    geometry, moved = straightened(path, size, columns, positions[0])
-    if moved > ROUNDING_SHARE * min(geometry.spacing):
-        raise VolumeError(
-            f"{path}: its slices are shifted against each other by up to {moved:.1f} mm (a tilted gantry): its axes "
-            "are not at right angles. Export it as NIfTI and read that with resampling"
-        )
-    return geometry, ordered
-
-
-def _step(
-    path: Path, files: Sequence[DicomFile], positions: NDArray[np.float64], normal: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    heights = positions @ normal
-    gaps = np.diff(heights)
-    usual = float(np.median(gaps))
-    if gaps.min() < 1e-3 * max(usual, 1e-3) or usual < 1e-3:
-        at = int(np.argmin(gaps))
-        raise VolumeError(
-            f"{path}: {files[at].path.name} and {files[at + 1].path.name} lie at the same place: several time "
-            "points, echoes or copies in one series. Keep one of each slice"
-        )
-    worst = int(np.argmax(np.abs(gaps - usual)))
-    if abs(gaps[worst] - usual) > _UNEVEN_SHARE * usual:
-        missing = round(gaps[worst] / usual) - 1
-        guess = f": {missing} slice(s) missing" if missing > 0 else ""
-        raise VolumeError(
-            f"{path}: {gaps[worst]:.3f} mm between {files[worst].path.name} and {files[worst + 1].path.name}, where "
-            f"slices lie {usual:.3f} mm apart{guess}. Copy the series again, complete"
-        )
-    mean = (positions[-1] - positions[0]) / (len(files) - 1)
-    off = np.linalg.norm(positions - (positions[0] + np.arange(len(files))[:, None] * mean), axis=1)
-    if off.max() > max(_UNEVEN_SHARE * usual, 0.01):
-        at = int(np.argmax(off))
-        raise VolumeError(
-            f"{path}: {files[at].path.name} lies {off[at]:.3f} mm off the even grid of the others. Copy the series "
-            "again, complete"
-        )
-    return np.asarray(mean)
-
-
-def _last_line(problem: Exception) -> str:
-    lines = [line.strip() for line in str(problem).splitlines() if line.strip()]
-    return lines[-1][-200:] if lines else type(problem).__name__
+    if len(first.spacing) != 2:
+        return ""
+    thickness = f", {first.thickness:g} mm thick" if first.thickness else ""
+    return f", {first.spacing[1]:.3g} x {first.spacing[0]:.3g} mm{thickness}"

@@ -16,6 +16,7 @@ import numpy as np
 
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.formats.metaimage import parse_metaimage
+from genesis_core.volumes.formats.mgz import parse_mgh
 from genesis_core.volumes.formats.nifti import parse_nifti
 from genesis_core.volumes.formats.nrrd import parse_nrrd
 from genesis_core.volumes.formats.stored import Stored, read_start
@@ -31,6 +32,8 @@ _FORMATS: dict[str, tuple[str, Callable[[Path], Stored]]] = {
     ".mhd": ("MetaImage", parse_metaimage),
     ".nrrd": ("NRRD", parse_nrrd),
     ".nhdr": ("NRRD", parse_nrrd),
+    ".mgz": ("gzip", parse_mgh),
+    ".mgh": ("MGH", parse_mgh),
 }
 FILE_ENDINGS = tuple(_FORMATS)
 DICOM_ENDINGS = (".dcm", ".dicom", ".ima")
@@ -70,7 +73,7 @@ def may_be_dicom(path: str | os.PathLike[str]) -> bool:
 
 
 def parse_file(path: Path) -> Stored:
-    """Return what a NIfTI, MetaImage or NRRD file says about itself.
+    """Return what a NIfTI, MetaImage, NRRD or MGH file says about itself.
 
     Raises VolumeError if it is none of them or damaged.
     """
@@ -85,11 +88,8 @@ def parse_file(path: Path) -> Stored:
     wanted, parse = _FORMATS[ending]
     found = content_kind(head)
     if found is not None and found != wanted:
-        advice = (
-            f"Rename it to *{_USUAL_ENDING[found]}"
-            if found in _USUAL_ENDING
-            else "Fetch the real file with 'git lfs pull'"
-        )
+        usual = ".mgz" if (found, wanted) == ("gzip", "MGH") else _USUAL_ENDING.get(found)
+        advice = f"Rename it to *{usual}" if usual is not None else "Fetch the real file with 'git lfs pull'"
         raise VolumeError(f"{path}: ends in {ending}, but its content is {found}. {advice}")
     if found is None and wanted in ("gzip", "NRRD"):
         raise VolumeError(

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
-from genesis_core.volumes.formats.stored import Stored, checked_sizes, open_file
+from genesis_core.volumes.formats.stored import Stored, checked_sizes, open_file, read_bytes
 from genesis_core.volumes.grid import corner_distance
 
 _TYPES = {2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8"}
@@ -57,7 +57,7 @@ def parse_nifti(path: Path) -> Stored:
     Raises VolumeError if it is not NIfTI, is damaged, or holds voxels that are not intensities.
     """
     wrapped = path.name.lower().endswith(".gz")
-    head = _start(path, 540, wrapped)
+    head = read_possibly_wrapped(path, 540, wrapped)
     fields, order = _unpack(path, head)
     axes = fields.dim[1 : fields.dim[0] + 1]
     if len(axes) < 2:
@@ -96,11 +96,12 @@ def parse_nifti(path: Path) -> Stored:
     )
 
 
-def _start(path: Path, size: int, wrapped: bool) -> bytes:
+def read_possibly_wrapped(path: Path, size: int, wrapped: bool) -> bytes:
+    """Return up to the first `size` bytes of a file, or of the gzip stream it is if `wrapped`."""
     with open_file(path) as file:
         try:
             if not wrapped:
-                return file.read(size)
+                return read_bytes(file, size, path)
             with gzip.GzipFile(fileobj=file) as stream:
                 return stream.read(size)
         except (EOFError, zlib.error) as problem:

@@ -38,6 +38,14 @@ _SPACES = {
 _FRAME_KINDS = ("time", "list")
 _SPATIAL_KINDS = ("domain", "space", "", "???", "none")
 _LONGEST_HEADER = 1 << 20
+# All fields there are: an unknown one is a damaged one, and leaving it out may lose the orientation.
+_FIELDS = {
+    "content", "number", "type", "block size", "blocksize", "dimension", "space", "space dimension", "sizes",
+    "spacings", "thicknesses", "axis mins", "axismins", "axis maxs", "axismaxs", "space directions", "centers",
+    "centerings", "kinds", "labels", "units", "min", "max", "old min", "oldmin", "old max", "oldmax", "endian",
+    "encoding", "line skip", "lineskip", "byte skip", "byteskip", "sample units", "sampleunits", "space units",
+    "space origin", "measurement frame", "data file", "datafile",
+}  # fmt: skip
 
 
 def parse_nrrd(path: Path) -> Stored:
@@ -84,6 +92,19 @@ def parse_nrrd(path: Path) -> Stored:
     )
 
 
+def read_remarks(path: Path) -> dict[str, str]:
+    """Return the free remarks of a NRRD header, its lines "key:=value"; \\n and \\\\ in a value are undone."""
+    with open_file(path) as file:
+        head = read_bytes(file, _LONGEST_HEADER, path)
+    end = re.search(rb"\r?\n\r?\n", head)
+    remarks: dict[str, str] = {}
+    for line in head[: end.start() if end else len(head)].split(b"\n"):
+        key, separator, value = line.rstrip(b"\r").decode("utf-8", "replace").partition(":=")
+        if separator and not key.startswith("#"):
+            remarks[key.strip()] = re.sub(r"\\([n\\])", lambda m: "\n" if m[1] == "n" else "\\", value)
+    return remarks
+
+
 def _keys(path: Path) -> tuple[dict[str, str], int]:
     """Return the header's fields, and the byte behind the empty line that ends it (the file's length in a .nhdr)."""
     with open_file(path) as file:
@@ -93,12 +114,13 @@ def _keys(path: Path) -> tuple[dict[str, str], int]:
     end = re.search(rb"\r?\n\r?\n", head)
     text = head[: end.start() if end else len(head)]
     keys: dict[str, str] = {}
-    for line in text.decode("latin-1").splitlines()[1:]:
+    # Not splitlines: it also breaks at bytes that are part of letters in UTF-8, as of "Å".
+    for line in text.decode("latin-1").replace("\r\n", "\n").split("\n")[1:]:
         # "key:=value" are free remarks, "#" are comments.
         if line.startswith("#") or ":=" in line or not line.strip():
             continue
         key, colon, value = line.partition(":")
-        if not colon:
+        if not colon or key.strip().lower() not in _FIELDS:
             raise VolumeError(f"{path}: '{line[:40]}' is not a header line; the header is damaged")
         keys[key.strip().lower()] = value.strip()
     if end is None and not _detached(keys):

@@ -40,13 +40,36 @@ def read_array(stored: Stored, frame: int = 0) -> NDArray[Any]:
     try:
         array = _fast(stored, shape)
         if array is None:
-            array = _decoded(stored, frame).reshape(shape)
-        return _scaled(array, stored) if stored.scaled else array.astype(stored.array_dtype, copy=False)
+            values = _decoded(stored, frame, 1)
+            array = np.ascontiguousarray(values[0]).reshape(shape)
+        return _in_units(array, stored)
     except MemoryError:
-        need = stored.frame_bytes / 2**30
-        raise VolumeError(
-            f"{stored.path}: its {need:.1f} GiB of voxels do not fit into memory; crop it or use a larger machine"
-        ) from None
+        raise _too_large(stored, stored.frame_bytes) from None
+
+
+def read_arrays(stored: Stored) -> tuple[NDArray[Any], ...]:
+    """Return all frames, each as `read_array` returns one, from a single pass over the file; they may share memory."""
+    if stored.frames == 1:
+        return (read_array(stored),)
+    check_size(stored)
+    shape = (stored.size[2], stored.size[1], stored.size[0])
+    try:
+        return tuple(
+            _in_units(np.ascontiguousarray(values).reshape(shape), stored)
+            for values in _decoded(stored, 0, stored.frames)
+        )
+    except MemoryError:
+        raise _too_large(stored, stored.total_bytes) from None
+
+
+def _in_units(array: NDArray[Any], stored: Stored) -> NDArray[Any]:
+    return _scaled(array, stored) if stored.scaled else array.astype(stored.array_dtype, copy=False)
+
+
+def _too_large(stored: Stored, size: int) -> VolumeError:
+    return VolumeError(
+        f"{stored.path}: its {size / 2**30:.1f} GiB of voxels do not fit into memory; crop it or use a larger machine"
+    )
 
 
 def check_size(stored: Stored) -> None:
@@ -69,16 +92,17 @@ def _compare(stored: Stored, found: int) -> None:
         raise VolumeError(
             f"{stored.path}: truncated: {missing:,} of {stored.total_bytes:,} bytes of voxels are missing. {_REPAIR}"
         )
-    if missing < 0:
+    if -missing > stored.footer:
         raise VolumeError(
             f"{stored.path}: {-missing:,} bytes more than the {stored.total_bytes:,} its header asks for: the "
             f"header or the file is damaged. {_REPAIR}"
         )
 
 
-def _decoded(stored: Stored, frame: int) -> NDArray[Any]:
+def _decoded(stored: Stored, frame: int, count: int) -> NDArray[Any]:
+    """Return `count` frames from `frame` on as rows; only the bytes they lie in are kept."""
     first = stored.frame_bytes * (0 if stored.frames_fastest else frame)
-    length = stored.frame_bytes * (stored.frames if stored.frames_fastest else 1)
+    length = stored.frame_bytes * (stored.frames if stored.frames_fastest else count)
     buffer = np.empty(length, np.uint8)
     with open_file(stored.data_path) as file:
         if stored.encoding == "raw":
@@ -88,7 +112,9 @@ def _decoded(stored: Stored, frame: int) -> NDArray[Any]:
         else:
             _collect(stored, _members(stored, file), buffer, first)
     values = buffer.view(stored.dtype)
-    return np.ascontiguousarray(values.reshape(-1, stored.frames)[:, frame]) if stored.frames_fastest else values
+    if stored.frames_fastest:
+        return values.reshape(-1, stored.frames)[:, frame : frame + count].T
+    return values.reshape(count, -1)
 
 
 def _read_into(file: BinaryIO, buffer: NDArray[np.uint8], stored: Stored) -> int:
@@ -120,7 +146,7 @@ def _collect(stored: Stored, pieces: Iterator[bytes], buffer: NDArray[np.uint8],
         if low < high:
             view[low - begin : high - begin] = memoryview(piece)[low - position : high - position]
         position += len(piece)
-        if position > skip + stored.total_bytes:
+        if position > skip + stored.total_bytes + stored.footer:
             _compare(stored, position - skip)
     _compare(stored, max(position - skip, 0))
 
@@ -174,7 +200,7 @@ def _scaled(array: NDArray[Any], stored: Stored) -> NDArray[Any]:
 def _fast(stored: Stored, shape: tuple[int, int, int]) -> NDArray[Any] | None:
     """Return what SimpleITK decodes if the file's CRC-32 proves every byte of it right, else None."""
     usable = stored.wrapped and stored.dtype.isnative and not stored.scaled and stored.frames * stored.components == 1
-    if not usable or stored.frame_bytes < _FAST_FROM:
+    if not usable or stored.footer or stored.frame_bytes < _FAST_FROM:
         return None
     with open_file(stored.data_path) as file:
         head = zlib.decompressobj(31).decompress(read_bytes(file, _CHUNK, stored.data_path), stored.offset)

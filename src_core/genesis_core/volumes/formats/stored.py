@@ -1,7 +1,8 @@
 """What a scan file says about itself: where its voxels lie on disk, how they are coded, and where they belong in space.
 
-The parsers of NIfTI, MetaImage and NRRD fill a `Stored`; nothing here reads voxels. Headers are parsed by us because
-SimpleITK fills missing voxels with zeros, not-a-number with zero, and straightens sheared axes, all without saying so.
+The parsers of NIfTI, MetaImage, NRRD and MGH fill a `Stored`; nothing here reads voxels. Headers are parsed by us
+because SimpleITK fills missing voxels with zeros, not-a-number with zero, and straightens sheared axes, all without
+saying so.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Stored:
     bytes.
     size: voxels (x, y, z). frames: time points or repetitions. components: values per voxel (3 for colour).
     frames_fastest: the frames of one voxel lie side by side, instead of one whole frame after the other.
+    footer: so many bytes at most may follow the voxels (remarks of the program that wrote them).
     columns: 3x3, the step in mm (LPS) of each index axis x, y, z as columns, not yet checked for right angles; origin:
     LPS mm.
     """
@@ -48,6 +50,7 @@ class Stored:
     frames: int = 1
     components: int = 1
     frames_fastest: bool = False
+    footer: int = 0
     slope: float = 1.0
     intercept: float = 0.0
     notes: tuple[str, ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 CT, MR, RTSTRUCT, SEG = (f"1.2.840.10008.5.1.4.1.1.{tail}" for tail in ("2", "4", "481.3", "66.4"))
+OTHER_TYPES = {0x00181210: "SH", 0x00200052: "UI", 0x00280120: "SS", 0x00282110: "CS", 0x00283000: "SQ"}
 EXPLICIT, IMPLICIT = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2"
 
 
@@ -35,6 +37,7 @@ def dicom_bytes(
         0x00080016: ("UI", sop_class),
         0x00080018: ("UI", uid),
         0x00080060: ("CS", "CT"),
+        0x00080008: ("CS", "ORIGINAL\\PRIMARY\\AXIAL"),
         0x0008103E: ("LO", f"series {series}"),
         0x00081140: ("SQ", bytes.fromhex("feff00e0ffffffff") + bytes.fromhex("feff0de000000000")),
         0x00180050: ("DS", "2.5"),
@@ -60,7 +63,7 @@ def dicom_bytes(
         if value is None:
             tags.pop(tag, None)
         else:
-            tags[tag] = (tags[tag][0] if tag in tags else "IS", value)
+            tags[tag] = (tags[tag][0] if tag in tags else OTHER_TYPES.get(tag, "IS"), value)
     if array is not None:
         tags[0x7FE00010] = ("OW", array.astype("<i2").tobytes())
     meta = element(0x00020002, "UI", sop_class) + element(0x00020003, "UI", uid) + element(0x00020010, "UI", syntax)
@@ -91,3 +94,20 @@ def write_series(
         path.write_bytes(dicom_bytes(values, position=position, uid=f"{series}.{z}", series=series, number=z, **change))
         paths.append(path)
     return paths
+
+
+def damaged(data: bytes, chance: random.Random) -> bytes:
+    """Change, insert or drop a few bytes, more often near the start, where the tags are."""
+    changed = bytearray(data)
+    for _ in range(chance.randint(1, 4)):
+        at = chance.randrange(132, min(len(changed), chance.choice([900, len(data)])))
+        kind = chance.choice(["flip", "byte", "insert", "drop"])
+        if kind == "flip":
+            changed[at] ^= 1 << chance.randrange(8)
+        elif kind == "byte":
+            changed[at] = chance.choice([0, 255, 32, 45, 57, chance.randrange(256)])
+        elif kind == "insert":
+            changed[at:at] = chance.randbytes(chance.randint(1, 20))
+        else:
+            del changed[at : at + chance.randint(1, 20)]
+    return bytes(changed)
