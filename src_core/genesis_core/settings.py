@@ -18,6 +18,11 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from genesis_core.errors import GenesisError, SettingsError
 
 Model = TypeVar("Model", bound=BaseModel)
+# The run.yaml of a hundred thousand scans is 4 MB; settings lie a handful of levels deep.
+MAX_YAML_BYTES = 16 << 20
+MAX_YAML_NESTING = 32
+# The same safe subset, ten times as fast, where PyYAML was built with libyaml.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Settings(BaseModel):
@@ -61,19 +66,28 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def read_yaml(path: str | os.PathLike[str], error: type[GenesisError] = SettingsError) -> dict[str, Any]:
+def read_yaml(
+    path: str | os.PathLike[str], error: type[GenesisError] = SettingsError, *, max_bytes: int = MAX_YAML_BYTES
+) -> dict[str, Any]:
     """Read a YAML file that must hold a mapping; nothing in it is executed.
 
-    Raises `error` if the file is missing, unreadable, not YAML, or not a mapping.
+    Raises `error` if the file is missing, unreadable, not YAML, not a mapping, larger than `max_bytes`, or built to
+    fill the memory when it is expanded (aliases, deep nesting).
     """
     path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        values = yaml.safe_load(text)
+        with open(path, "rb") as file:
+            data = file.read(max_bytes + 1)
     except FileNotFoundError:
         raise error(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise error(f"{path}: cannot be read ({problem})") from None
+    except OSError as problem:
+        raise error(f"{path}: cannot be read ({problem.strerror or problem})") from None
+    if len(data) > max_bytes:
+        raise error(f"{path}: larger than such a file can be ({max_bytes:,} bytes)")
+    try:
+        text = data.decode("utf-8")
+        _refuse_bombs(path, text, error)
+        values = yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError) as problem:
         raise error(f"{path}: not valid YAML ({_first_line(problem)})") from None
     if values is None:
@@ -83,9 +97,30 @@ def read_yaml(path: str | os.PathLike[str], error: type[GenesisError] = Settings
     return dict(values)
 
 
+def _refuse_bombs(path: Path, text: str, error: type[GenesisError]) -> None:
+    """Look at the YAML's events, which take no memory: aliases and deep nesting are where small files grow large."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise error(f"{path}: YAML aliases ('*name') are not allowed; write the value out")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_YAML_NESTING:
+            raise error(f"{path}: nested more than {MAX_YAML_NESTING} levels deep, which no settings are")
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes a value that occurs twice twice, since what is read back may hold no aliases."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def dump_yaml(values: Mapping[str, Any]) -> str:
     """Return `values` as YAML text, keys in their given order, short lists on one line."""
-    return yaml.safe_dump(dict(values), sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
+    text: str = yaml.dump(
+        dict(values), Dumper=_Dumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120
+    )
+    return text
 
 
 def _first_line(problem: BaseException) -> str:

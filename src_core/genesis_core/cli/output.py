@@ -14,6 +14,18 @@ from typing import Any, TypeVar
 import click
 
 T = TypeVar("T")
+# Columns of a table that is piped: nobody's path is longer.
+_WIDEST = 4096
+# A name shortened further tells nothing.
+_SHORTEST = 16
+
+
+def shortened(text: str, width: int) -> str:
+    """Return `text` in at most `width` characters, cut in the middle: of a path, both ends tell most."""
+    if len(text) <= width:
+        return text
+    start = (width - 1) // 3
+    return f"{text[:start]}\N{HORIZONTAL ELLIPSIS}{text[len(text) - (width - 1 - start) :]}"
 
 
 class Output:
@@ -41,18 +53,32 @@ class Output:
             click.echo(json.dumps(values, allow_nan=False))
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Print a table, cut to the terminal's width; full width where it is piped."""
+        """Print a table: where it is wider than the terminal, the first column is shortened in the middle.
+
+        Piped output is never cut.
+        """
         from rich.console import Console
         from rich.table import Table
 
+        told = [list(row) for row in rows]
+        console = Console(stderr=self.as_json, markup=False)
+        if not console.is_terminal:
+            console.width = _WIDEST
+        others = sum(
+            2 + max((len(row[column]) for row in [headings, *told]), default=0) for column in range(1, len(headings))
+        )
+        room = max(console.width - others, _SHORTEST)
         table = Table(*headings, box=None, pad_edge=False, header_style="bold")
-        for row in rows:
-            table.add_row(*row)
-        Console(stderr=self.as_json, width=None if sys.stdout.isatty() else 200, markup=False).print(table)
+        for row in told:
+            table.add_row(shortened(row[0], room), *row[1:])
+        console.print(table)
 
     @contextmanager
-    def progress(self, items: Sequence[T], what: str) -> Iterator[Iterator[T]]:
-        """Yield an iterator over `items` that shows a bar with the time left on a terminal, and nothing elsewhere."""
+    def progress(self, items: Iterable[T], what: str, total: int | None = None) -> Iterator[Iterator[T]]:
+        """Yield an iterator over `items` that shows a bar with the time left on a terminal, and nothing elsewhere.
+
+        total: how many items there are, where they have no length.
+        """
         if not self.is_terminal:
             yield iter(items)
             return
@@ -61,4 +87,4 @@ class Output:
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            yield iter(bar.track(items, description=what))
+            yield iter(bar.track(items, total, description=what))

@@ -1,4 +1,4 @@
-"""Compiled parts of the cache: the checksum of a brick, and copying bricks into a sub-volume in [0, 1].
+"""Compiled parts of the cache: the checksum of a brick, and copying bricks into a sub-volume, mapped or as they are.
 
 All run without the GIL. Import this module only where it is about to be used: it loads numba.
 """
@@ -91,4 +91,26 @@ def place_bricks(
                     for i in range(row.size):
                         value = (np.float32(row[i]) - low) * scale
                         target[i] = min(max(value, zero), one)
+        begin += depth * height * wide
+
+
+@njit(nogil=True, cache=True)
+def copy_bricks(source: Any, shape: tuple[int, int, int], width: int, corner: tuple[int, int, int], out: Any) -> None:
+    """Copy what overlaps of a row of bricks into `out` (z, y, x) as it is; arguments as `place_bricks` has them."""
+    depth, height, total = shape
+    z_low, z_high = max(0, -corner[0]), min(depth, out.shape[0] - corner[0])
+    y_low, y_high = max(0, -corner[1]), min(height, out.shape[1] - corner[1])
+    begin = 0
+    for left in range(0, total, width):
+        wide = min(width, total - left)
+        x = corner[2] + left
+        x_low, x_high = max(0, -x), min(wide, out.shape[2] - x)
+        if x_low < x_high:
+            for k in range(z_low, z_high):
+                for j in range(y_low, y_high):
+                    first = begin + (k * height + j) * wide
+                    row = source[first + x_low : first + x_high]
+                    target = out[corner[0] + k, corner[1] + j, x + x_low : x + x_high]
+                    for i in range(row.size):
+                        target[i] = row[i]
         begin += depth * height * wide

@@ -17,6 +17,7 @@ import os
 import struct
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from io import FileIO
@@ -33,6 +34,9 @@ from genesis_core.errors import CacheError
 # Of the sizes tried on chest CT none was faster for 96^3; a row of bricks stays in the second-level cache.
 BRICK = (24, 24, 48)
 _LEVEL = 5
+Block = tuple[int, int, int]
+# Copies (voxels of a row of bricks, its shape, its corner in the sub-volume) into the sub-volume.
+Place = Callable[[NDArray[Any], Block, Block, NDArray[Any]], None]
 _MARK = b"GENBRICK"
 _PLACES = struct.Struct("<qq")
 _FOOTER = struct.Struct("<16s32s8s")
@@ -109,14 +113,39 @@ def read_bricks(
     start: first voxel (z, y, x), may be negative. Safe from any number of threads; the GIL is held only between bricks.
     Raises DamagedEntryError if the file, or a brick that is needed, is missing or fails its checksum.
     """
+    from genesis_core.sampling.brick_kernels import place_bricks
+
+    def place(voxels: NDArray[Any], block: Block, corner: Block, out: NDArray[Any]) -> None:
+        place_bricks(voxels, block, BRICK[2], corner, out, np.float32(low), np.float32(scale))
+
+    return _assemble(path, start, size, np.dtype(np.float32), 0, place)
+
+
+def read_numbers(
+    path: Path, start: tuple[int, int, int], size: tuple[int, int, int], outside: int
+) -> NDArray[np.int16]:
+    """Read a sub-volume of whole numbers as they were stored, int16 (z, y, x); outside of the array it is `outside`.
+
+    Otherwise as `read_bricks`. The array must have been stored as int16.
+    """
+    from genesis_core.sampling.brick_kernels import copy_bricks
+
+    def place(voxels: NDArray[Any], block: Block, corner: Block, out: NDArray[Any]) -> None:
+        copy_bricks(voxels, block, BRICK[2], corner, out)
+
+    return _assemble(path, start, size, np.dtype(np.int16), outside, place)
+
+
+def _assemble(path: Path, start: Block, size: Block, dtype: np.dtype[Any], outside: int, place: Place) -> NDArray[Any]:
+    """Read the bricks a sub-volume needs, row by row, and let `place` copy them into it."""
     blosc2 = _blosc2()
-    from genesis_core.sampling.brick_kernels import first_damaged, place_bricks
+    from genesis_core.sampling.brick_kernels import first_damaged
 
     with _opened(path) as file:
         index = _index(path, file)
         shape = index.shape
         inside = all(first >= 0 and first + n <= length for first, n, length in zip(start, size, shape, strict=True))
-        out = (np.empty if inside else np.zeros)(size, np.float32)
+        out = np.empty(size, dtype) if inside else np.full(size, outside, dtype)
         z_bricks, y_bricks, x_bricks = (
             range(max(0, first) // edge, max(0, -(-min(first + n, length) // edge)))
             for first, n, length, edge in zip(start, size, shape, BRICK, strict=True)
@@ -145,7 +174,7 @@ def read_bricks(
                 at += room
             corner = (k * BRICK[0] - start[0], j * BRICK[1] - start[1], x_bricks.start * BRICK[2] - start[2])
             block = (depth, height, sum(lengths))
-            place_bricks(voxels, block, BRICK[2], corner, out, np.float32(low), np.float32(scale))
+            place(voxels, block, corner, out)
     return out
 
 

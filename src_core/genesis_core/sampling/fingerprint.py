@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from genesis_core.volumes.scans import Scan
 
 # To be raised whenever the same source and preprocessing give other voxels, or the file's layout changes.
-CACHE_FORMAT = 1
+CACHE_FORMAT = 2
 _HEAD = 64 * 1024
 _TAIL = 4 * 1024
 

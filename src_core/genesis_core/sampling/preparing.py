@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from genesis_core.atomic import write_text
 from genesis_core.errors import CacheError, GenesisError, SamplingError
+from genesis_core.parallel import for_each
 from genesis_core.sampling.cache import CachedScan, cache_folder, open_cached, sweep
 from genesis_core.sampling.fingerprint import CACHE_FORMAT, source_fingerprint
 
@@ -22,8 +23,6 @@ Modality = Literal["ct", "mr"]
 Progress = Callable[[int, int, str], None]
 Problem = tuple["Scan", str]
 Result = TypeVar("Result")
-# Seconds between looks at `should_stop` while scans are being prepared.
-_STOP_INTERVAL = 0.2
 
 
 def prepare_scans(
@@ -44,7 +43,7 @@ def prepare_scans(
     if not scans:
         raise SamplingError("no scan found: check data.scans")
     sweep(cache_folder(cache_dir))
-    results, problems, stopped = _for_each(
+    results, problems, stopped = _each(
         scans, lambda scan: open_cached(scan, preprocessing, cache_dir), progress, should_stop, threads
     )
     if not results and not stopped:
@@ -71,7 +70,7 @@ def decide_modality(
     if not scans:
         raise SamplingError("no scan found: check data.scans")
     folder = cache_folder(cache_dir)
-    guesses, problems, stopped = _for_each(scans, lambda scan: _guess(scan, folder), progress, should_stop, threads)
+    guesses, problems, stopped = _each(scans, lambda scan: _guess(scan, folder), progress, should_stop, threads)
     if not guesses:
         if stopped:
             raise SamplingError("stopped before the modality was known")
@@ -127,7 +126,7 @@ def _known(path: Path) -> dict[str, Any]:
     return found
 
 
-def _for_each(
+def _each(
     scans: Sequence[Scan],
     work: Callable[[Scan], Result],
     progress: Progress | None,
@@ -137,31 +136,19 @@ def _for_each(
     """Do `work` on every scan in a few threads; return results and problems in order, and whether it was stopped."""
     results: dict[int, Result] = {}
     problems: dict[int, Problem] = {}
-    stopped = False
-    with ThreadPoolExecutor(max(1, min(threads, os.cpu_count() or 1))) as pool:
-        pending: dict[Future[Result], int] = {pool.submit(work, scan): number for number, scan in enumerate(scans)}
-        try:
-            while pending:
-                done, _ = wait(pending, _STOP_INTERVAL, FIRST_COMPLETED)
-                for future in done:
-                    number = pending.pop(future)
-                    if future.cancelled():
-                        continue
-                    try:
-                        results[number] = future.result()
-                    except CacheError:
-                        raise
-                    except Exception as problem:
-                        problems[number] = (scans[number], _reason(scans[number], problem))
-                    if progress:
-                        progress(len(results) + len(problems), len(scans), scans[number].id)
-                if not stopped and should_stop and should_stop():
-                    stopped = True
-                    for future in pending:
-                        future.cancel()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    # Each thread holds a whole scan: more of them than cores would only cost memory.
+    threads = min(threads, os.cpu_count() or 1)
+    with closing(for_each(scans, work, threads=threads, should_stop=should_stop)) as pairs:
+        for number, outcome in pairs:
+            if isinstance(outcome, CacheError):
+                raise outcome
+            if isinstance(outcome, Exception):
+                problems[number] = (scans[number], _reason(scans[number], outcome))
+            else:
+                results[number] = outcome
+            if progress:
+                progress(len(results) + len(problems), len(scans), scans[number].id)
+    stopped = len(results) + len(problems) < len(scans)
     return [results[n] for n in sorted(results)], [problems[n] for n in sorted(problems)], stopped
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, Self
 
@@ -18,6 +20,9 @@ class DataSettings(Settings):
     scans: Path | None = setting(
         None, "Folder of unlabelled scans (or one scan): NIfTI, MetaImage, NRRD files, DICOM folders."
     )
+    series: Path | None = setting(
+        None, "Table of DICOM series, as `inspect --series` writes it: only those it keeps are used."
+    )
     modality: Literal["auto", "ct", "mr"] = setting("auto", "What the scans are; auto: decided from all of them.")
     axis_codes: str = setting("LPS", "Where the axes x, y, z grow toward: one of L/R, one of P/A, one of S/I.")
     spacing: Spacing3 | None = setting(None, "Voxel spacing x, y, z to resample to; empty: as scanned.", unit="mm")
@@ -26,17 +31,45 @@ class DataSettings(Settings):
         0.2, "Part of the scans held out for validation; at least one scan if there are two.", ge=0, le=0.9
     )
     cache: Path | None = setting(None, "Folder of the prepared scans; empty: the user's cache folder.")
+    path_map: Words = setting(
+        (), "Where folders lie on this machine, as OLD=NEW, when a run goes on that was begun on another."
+    )
 
     @field_validator("axis_codes")
     @classmethod
     def _complete_codes(cls, codes: str) -> str:
         return checked_axis_codes(codes)
 
+    @field_validator("path_map")
+    @classmethod
+    def _pairs(cls, pairs: tuple[str, ...]) -> tuple[str, ...]:
+        for pair in pairs:
+            old, equals, new = pair.partition("=")
+            if not (old and equals and new):
+                raise ValueError(f"{pair!r}: expected OLD=NEW, two folders")
+        return pairs
+
+    def with_mapped_paths(self) -> Self:
+        """Return these settings with every folder put where `path_map` says, and no map left to apply."""
+        mapped = {name: _mapped(getattr(self, name), self.path_map) for name in ("scans", "series", "cache")}
+        return self.model_copy(update={**mapped, "path_map": ()})
+
     def preprocessing(self, modality: Literal["ct", "mr"]) -> Preprocessing:
         """Return what is done to every scan, once the modality is known."""
         return Preprocessing.model_validate(
             {"modality": modality, "axis_codes": self.axis_codes, "spacing": self.spacing, "intensity": self.intensity}
         )
+
+
+def _mapped(path: Path | None, pairs: Sequence[str]) -> Path | None:
+    if path is None:
+        return None
+    for pair in pairs:
+        old, _, new = pair.partition("=")
+        for form in (path, Path(os.path.abspath(path))):
+            if form.is_relative_to(old):
+                return Path(new) / form.relative_to(old)
+    return path
 
 
 class LungFilterSettings(Settings):
