@@ -6,7 +6,8 @@ The network is copied before it is moved, so a model used by a viewer or a train
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -51,35 +52,62 @@ def make_predictor(
     precision: "bfloat16" lets torch's autocast compute in 16 bits where it deems that safe; results differ in the third
     digit. The function raises MemoryBudgetError if the device runs out of memory.
     """
-    import torch
-
-    # Channels last makes the 3D convolutions of oneDNN and cuDNN faster; it changes the layout, not the numbers.
-    there = copy.deepcopy(network).eval().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    there = place(network, device)
 
     def predict(windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        try:
-            with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
-                # `torch.tensor` copies, so a network that works in place cannot reach the scan.
-                output = there(torch.tensor(windows, device=device).contiguous(memory_format=torch.channels_last_3d))
-                values: NDArray[np.float32] = _activate(output.float(), activation).cpu().numpy()
-                return values
-        except RuntimeError as problem:
-            # On the CPU torch has no class of its own for this.
-            if not isinstance(problem, torch.OutOfMemoryError) and "allocate memory" not in str(problem):
-                raise
-            raise MemoryBudgetError(
-                f"{device} ran out of memory on windows of shape {windows.shape} (batch, channels, z, y, x): "
-                "use a smaller batch size, free the device, or compute on the CPU"
-            ) from problem
+        with computing(device, precision, windows.shape):
+            values: NDArray[np.float32] = activate(there(to_device(windows, device)).float(), activation).cpu().numpy()
+            return values
 
     return predict
 
 
-def _activate(logits: torch.Tensor, activation: Activation) -> torch.Tensor:
+def place(network: nn.Module, device: torch.device) -> nn.Module:
+    """Return a copy of the network in evaluation mode on a device; the network itself stays where and as it is."""
+    import torch
+
+    # Channels last makes the 3D convolutions of oneDNN and cuDNN faster; it changes the layout, not the numbers.
+    there: nn.Module = copy.deepcopy(network).eval().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return there
+
+
+def to_device(windows: NDArray[np.float32], device: torch.device) -> torch.Tensor:
+    """Return windows (batch, channels, z, y, x) as a tensor on a device, laid out as `place` expects."""
+    import torch
+
+    # `torch.tensor` copies, so a network that works in place cannot reach the scan.
+    return torch.tensor(windows, device=device).contiguous(memory_format=torch.channels_last_3d)
+
+
+@contextmanager
+def computing(device: torch.device, precision: Precision, shape: tuple[int, ...]) -> Iterator[None]:
+    """Compute without gradients in a precision; raise MemoryBudgetError if the device runs out of memory.
+
+    shape: of the windows (batch, channels, z, y, x), for the message.
+    """
+    import torch
+
+    try:
+        with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bfloat16"):
+            yield
+    except RuntimeError as problem:
+        # On the CPU torch has no class of its own for this.
+        if not isinstance(problem, torch.OutOfMemoryError) and "allocate memory" not in str(problem):
+            raise
+        raise MemoryBudgetError(
+            f"{device} ran out of memory on windows of shape {shape} (batch, channels, z, y, x): "
+            "use a smaller batch size, free the device, or compute on the CPU"
+        ) from problem
+
+
+def activate(logits: torch.Tensor, activation: Activation, out: torch.Tensor | None = None) -> torch.Tensor:
+    """Return the values that logits (batch, channels, z, y, x) stand for, in the memory `out` if it is given."""
+    import torch
+
     if activation == "sigmoid":
-        return logits.sigmoid()
+        return torch.sigmoid(logits, out=out)
     if activation == "softmax":
-        return logits.softmax(dim=1)
+        return torch.softmax(logits, 1, out=out)
     if activation == "none":
-        return logits
+        return logits if out is None else out.copy_(logits)
     raise ModelError(f"activation = '{activation}': expected sigmoid, softmax or none")

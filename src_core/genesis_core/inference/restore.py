@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from genesis_core.errors import ModelError, SettingsError
-from genesis_core.inference.memory_budget import require_memory
+from genesis_core.errors import ModelError
+from genesis_core.inference.memory_budget import network_bytes, require_memory, voxels_on_grid
+from genesis_core.inference.model_input import refuse_mixed_batches, remarks, usable_patch
 from genesis_core.inference.sliding_window import Progress, Stop, count_windows, sliding_window
-from genesis_core.volumes.volume import Geometry, Volume
+from genesis_core.volumes.volume import Volume
 
 if TYPE_CHECKING:
     from genesis_core.inference.predictor import Precision
@@ -30,8 +31,6 @@ RESIDUAL_LIMITS = (
     "The restoration residual (restored - scan) shows what this model cannot restore: noise, fine texture, whatever "
     "was rare in its training data. It does not show disease, and a small residual does not show health."
 )
-# Modality guesses below this certainty are not worth a note.
-_CERTAIN = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,7 +91,7 @@ def restore(
 
     card, preprocessing = model.card, require_restoring_model(model, batch_size)
     where = choose_device(device)
-    patch = _patch(card, model.network)
+    patch = usable_patch(card, model.network)
     require_memory(
         _bytes_needed(volume, preprocessing, patch, card, batch_size if where.type == "cpu" else 0),
         f"restoring a scan of {' x '.join(map(str, volume.shape))} voxels (z, y, x)",
@@ -101,7 +100,7 @@ def restore(
     predict = make_predictor(model.network, card.activation, where, precision)
     prepared = preprocessing.prepare(volume)
     mapped, grid = prepared.map, prepared.volume.geometry
-    notes = [*prepared.volume.notes, *_remarks(volume, preprocessing, card, grid, patch)]
+    notes = [*prepared.volume.notes, *remarks((volume,), card, preprocessing, grid, patch)]
     unit = mapped.to_unit(prepared.volume.array)
     # The prepared scan is as large as the scan; it is let go before the blended output is allocated.
     del prepared
@@ -140,65 +139,23 @@ def require_restoring_model(model: Model, batch_size: int = 1) -> Preprocessing:
             f"model '{card.name}': restoring a scan needs 3D, one channel in, one out and a sigmoid; its card names "
             f"{network.dims}D, {network.in_channels} in, {network.out_channels} out and '{card.activation}'"
         )
-    if batch_size > 1 and getattr(network, "norm", None) == "batch_statistics":
-        raise SettingsError(
-            f"batch_size = {batch_size}: this network normalises over the batch, windows would change each other; use 1"
-        )
+    refuse_mixed_batches(network, batch_size)
     return card.preprocessing
-
-
-def _patch(card: ModelCard, network: Any) -> tuple[int, int, int]:
-    """Return the card's patch, each axis rounded up to what the network can halve."""
-    divisor = int(getattr(network, "divisor", 1))
-    z, y, x = (math.ceil(size / divisor) * divisor for size in card.patch_size)
-    return z, y, x
 
 
 def _bytes_needed(
     volume: Volume, preprocessing: Preprocessing, patch: tuple[int, int, int], card: ModelCard, batch_size: int
 ) -> int:
     """Estimate what `restore` allocates at its peak, beside the scan itself."""
-    spacing = preprocessing.spacing or volume.spacing
     here = volume.array.size
-    there = int(here * math.prod(old / new for old, new in zip(volume.spacing, spacing, strict=True)))
-    features = getattr(card.network, "width", _USUAL_WIDTH) * _FULL_SIZE_FEATURES
-    network = batch_size * math.prod(patch) * features * 4 + _TORCH_BYTES
+    there = voxels_on_grid(volume.geometry, preprocessing.spacing)
+    network = network_bytes(card.network, patch, batch_size)
     # SimpleITK takes a copy of what it resamples and gives one of the result.
     resampling = 0 if there == here else 8 * here + 8 * there
     before = there * (volume.array.itemsize + 4)
     during = there * 8 + network
     after = max(4 * there + 4 * here, 9 * here)
     return max(resampling, before, during, after)
-
-
-# Features held at full resolution at once, in units of the network's width, and what torch takes besides (reordered
-# weights, buffers): measured on UNet3D at widths 8 and 32, windows of 32x64x64 and 96x96x96, float32.
-_FULL_SIZE_FEATURES = 16
-_TORCH_BYTES = 150_000_000
-_USUAL_WIDTH = 32
-
-
-def _remarks(
-    volume: Volume, preprocessing: Preprocessing, card: ModelCard, grid: Geometry, patch: tuple[int, int, int]
-) -> list[str]:
-    from genesis_core.volumes.modality import guess_modality
-
-    remarks = []
-    guess = guess_modality(volume)
-    if guess.modality != preprocessing.modality and guess.certainty >= _CERTAIN:
-        remarks.append(
-            f"The scan looks like {guess.modality.upper()} ({guess.reason}), but the model was trained on "
-            f"{preprocessing.modality.upper()}: the result means little."
-        )
-    if patch != tuple(card.patch_size):
-        remarks.append(f"The patch {tuple(card.patch_size)} was rounded up to {patch}, which the network can halve.")
-    short = [axis for axis, length, size in zip("zyx", grid.shape, patch, strict=True) if length < size]
-    if short:
-        remarks.append(
-            f"The scan is shorter than the patch along {', '.join(short)} ({grid.shape} against {patch}, z, y, x): "
-            "padded with the lowest value, and cropped again."
-        )
-    return remarks
 
 
 def _onto(restored: Volume, scan: Volume, mapped: IntensityMap, notes: list[str]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,16 +27,21 @@ def result_stems(scans: Sequence[Scan]) -> list[PurePosixPath]:
     That is the scan's relative path without its ending. Scans that would share it (a.nii.gz beside a.mha, two series in
     one DICOM folder, or names that differ in capitals only) get the end of their id as well, all of them.
     """
-    stems = [_without_ending(scan) for scan in scans]
+    return told_apart([stem_of(scan) for scan in scans], [scan.id for scan in scans])
+
+
+def told_apart(stems: Sequence[PurePosixPath], ids: Sequence[str]) -> list[PurePosixPath]:
+    """Return the stems, those that two would share with the end of their ids added, all of them."""
     # Some file systems hold A and a to be the same.
     shared = Counter(str(stem).casefold() for stem in stems)
     return [
-        stem.with_name(f"{stem.name}_{scan.id.rpartition('_')[2]}") if shared[str(stem).casefold()] > 1 else stem
-        for stem, scan in zip(stems, scans, strict=True)
+        stem.with_name(f"{stem.name}_{id_.rpartition('_')[2]}") if shared[str(stem).casefold()] > 1 else stem
+        for stem, id_ in zip(stems, ids, strict=True)
     ]
 
 
-def _without_ending(scan: Scan) -> PurePosixPath:
+def stem_of(scan: Scan) -> PurePosixPath:
+    """Return a scan's relative path without its ending; a DICOM folder keeps its whole name."""
     relative = PurePosixPath(scan.relative)
     # A DICOM folder given directly has no path relative to itself.
     name = relative.name or scan.path.resolve().name
@@ -65,9 +70,7 @@ def write_restoration(
     """
     from genesis_core.volumes.writing import write_volume
 
-    there = [path for path in files.values() if path.exists()]
-    if there and not overwrite:
-        raise OutputExistsError(f"{there[0]} exists: choose another folder, or ask for it to be overwritten")
+    refuse_existing(files.values(), overwrite)
     files["metrics"].parent.mkdir(parents=True, exist_ok=True)
     # While results are being replaced, old metrics must not vouch for new volumes.
     files["metrics"].unlink(missing_ok=True)
@@ -75,3 +78,10 @@ def write_restoration(
     write_volume(restoration.residual, files["residual"], overwrite=overwrite)
     write_volume(restoration.outside, files["outside_window"], overwrite=overwrite)
     write_text(files["metrics"], json.dumps({**facts, **restoration.as_json()}, indent=2, allow_nan=False) + "\n")
+
+
+def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:
+    """Raise OutputExistsError if one of the results is there already and may not be replaced."""
+    there = [path for path in paths if path.exists()]
+    if there and not overwrite:
+        raise OutputExistsError(f"{there[0]} exists: choose another folder, or ask for it to be overwritten")

@@ -1,0 +1,290 @@
+"""`napari-genesis segment`: segment scans with a fine-tuned model, and write label maps on each scan's own grid."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import click
+from pydantic import BeforeValidator, Field
+
+from genesis_core.cli.output import Output
+from genesis_core.cli.scan_jobs import Tally, pending, run_jobs, scans_to_do, tell_tally
+from genesis_core.cli.settings_command import settings_command
+from genesis_core.settings import Settings, Words, setting
+
+if TYPE_CHECKING:
+    from genesis_core.inference.cases import CaseFiles
+    from genesis_core.inference.postprocessing import Cleaning
+    from genesis_core.inference.segment import Segmentation
+    from genesis_core.model.card import ModelCard
+    from genesis_core.model.folder import Model
+    from genesis_core.volumes.scans import Scan
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path) else value
+
+
+def _volumes(value: Any) -> Any:
+    """Read 0.5 as {all: 0.5}, and "liver=1,spleen=0.5" as a mapping."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"all": value}
+    if not isinstance(value, str):
+        return value
+    pairs = [part.strip().rpartition("=") for part in value.split(",")]
+    return {name or "all": number for name, _, number in pairs}
+
+
+Models = Annotated[tuple[Path, ...], Field(min_length=1), BeforeValidator(_one_or_more)]
+Millilitres = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_volumes)]
+
+
+class SegmentSettings(Settings):
+    """What `napari-genesis segment` is told."""
+
+    scan: Path = setting(..., "A scan (file or DICOM folder), or a folder of scans.")
+    model: Models = setting(..., "Runs or model folders; several, or the folds of one run, are averaged.")
+    out: Path = setting(..., "Folder for the results; subfolders are mirrored.")
+    overlap: float = setting(0.5, "Fraction of the patch that neighbouring windows share.", ge=0, le=0.95)
+    flips: Words = setting(
+        (), "Axes (x,y,z) along which mirrored views are averaged too; each doubles the time. Left and right are kept."
+    )
+    largest_component: Words = setting((), "Structures of which only the largest piece is kept: names, or all.")
+    fill_holes: Words = setting((), "Structures whose closed cavities are filled: names, or all.")
+    fill_slices: Words = setting((), "Structures whose holes within axial slices are filled: names, or all.")
+    minimum_ml: Millilitres = setting(
+        {}, "Pieces smaller than this are removed: 0.5 for all, or liver=1,spleen=0.5.", unit="ml"
+    )
+    uncertainty: bool = setting(False, "Write maps of the uncertainty, and of the spread between predictions, too.")
+    format: Literal["nii.gz", "nrrd", "dicom_seg"] = setting(
+        "nii.gz", "Labels as NIfTI with a JSON of names, as Slicer's .seg.nrrd, or as DICOM SEG of a DICOM series."
+    )
+    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
+    batch_size: int = setting(1, "Windows per forward pass; 1 for networks with batch statistics.", ge=1, le=256)
+    precision: Literal["float32", "bfloat16"] = setting("float32", "Number format of the network's arithmetic.")
+    skip_existing: bool = setting(False, "Leave out scans that are finished already.")
+    overwrite: bool = setting(False, "Replace results that are already there.")
+
+
+# What decides the voxels of a result, and is stated beside it.
+_STATED = {
+    "overlap",
+    "flips",
+    "largest_component",
+    "fill_holes",
+    "fill_slices",
+    "minimum_ml",
+    "device",
+    "batch_size",
+    "precision",
+}
+
+
+@dataclass(frozen=True)
+class _Job:
+    case: CaseFiles
+    files: dict[str, Path]
+
+    @property
+    def name(self) -> str:
+        return self.case.name
+
+    @property
+    def id(self) -> str:
+        return self.case.id
+
+    @property
+    def complete(self) -> Path:
+        return self.files["information"]
+
+
+def run(settings: SegmentSettings, output: Output) -> int:
+    """Segment every case; a bad one is named and left out. Returns 0 if all went well, 1 if a case failed."""
+    from genesis_core.inference.cases import group_cases
+    from genesis_core.inference.predictor import choose_device
+    from genesis_core.inference.segmentation_files import segmentation_files
+    from genesis_core.inference.segmenting_models import require_segmenting_models, views_of
+    from genesis_core.model.ensemble import load_ensemble
+
+    # What is wrong with the models, the device or the settings is wrong with every scan: said before the first.
+    models = [model for path in settings.model for model in load_ensemble(path)]
+    card, preprocessing = require_segmenting_models(models, settings.batch_size)
+    views_of(card, preprocessing, settings.flips)
+    _cleaning(settings).check([entry.name for entry in card.structures])
+    choose_device(settings.device)
+    cases, left_out = group_cases(_scans(settings, card, output), card.network.in_channels, card.channels)
+    every = [_Job(case, segmentation_files(settings.out, case.stem, settings.format)) for case in cases]
+    jobs, skipped = pending(every, skip_existing=settings.skip_existing, overwrite=settings.overwrite)
+    _say_ensemble(models, output)
+    for name, reason in left_out:
+        output.warn(f"{name} is left out: {reason}")
+        output.record({"event": "failed", "scan": name, "reason": reason})
+    if not every:
+        raise click.UsageError(f"{settings.scan}: no complete case there for a model that looks at several channels")
+
+    def work(job: _Job, progress: Callable[[int, int], None]) -> None:
+        _segment_one(settings, models, job, output, progress)
+
+    try:
+        tally = run_jobs(
+            jobs, work, output, done_word="segmented", skipped=skipped, raise_single=not left_out and len(every) == 1
+        )
+    finally:
+        _write_table(settings.out, every)
+    tally = Tally(tally.done, [*(name for name, _ in left_out), *tally.failed])
+    code = tell_tally(tally, len(jobs) + len(left_out), skipped, settings.out, output, done_word="segmented")
+    output.record({"event": "finished", "segmented": tally.done, "skipped": skipped, "failed": tally.failed})
+    return code
+
+
+def _scans(settings: SegmentSettings, card: ModelCard, output: Output) -> list[Scan]:
+    """Return the scans asked for; with a file that is one channel of several (NAME_0000), also the others beside it."""
+    stem = _stem(settings.scan)
+    numbered = settings.scan.is_file() and stem[-5:-4] == "_" and stem[-4:].isdigit()
+    if card.network.in_channels == 1 or not numbered:
+        return scans_to_do(settings.scan, settings.out, output)
+    beside = scans_to_do(settings.scan.parent, settings.out, output)
+    ends = {f"{stem[:-4]}{number:04d}" for number in range(card.network.in_channels)}
+    return [scan for scan in beside if scan.path.parent == settings.scan.parent and _stem(scan.path) in ends]
+
+
+def _stem(path: Path) -> str:
+    return path.name.partition(".")[0]
+
+
+def _cleaning(settings: SegmentSettings) -> Cleaning:
+    from genesis_core.inference.postprocessing import Cleaning
+
+    return Cleaning(settings.minimum_ml, settings.largest_component, settings.fill_holes, settings.fill_slices)
+
+
+def _say_ensemble(models: Sequence[Model], output: Output) -> None:
+    if len(models) > 1:
+        output.say(f"The mean of {len(models)} models: {', '.join(model.card.name for model in models)}.")
+
+
+def _segment_one(
+    settings: SegmentSettings,
+    models: Sequence[Model],
+    job: _Job,
+    output: Output,
+    progress: Callable[[int, int], None],
+) -> None:
+    from genesis_core.inference.cases import read_case_volumes
+    from genesis_core.inference.segment import segment
+    from genesis_core.inference.segmentation_files import require_series, write_segmentation
+
+    began = time.monotonic()
+    if settings.format == "dicom_seg":
+        # Known before an hour of computing.
+        require_series(job.case.scans[0])
+    volumes = read_case_volumes(job.case, models[0].card.network.in_channels)
+    segmentation = segment(
+        models,
+        volumes,
+        overlap=settings.overlap,
+        flips=settings.flips,
+        device=settings.device,
+        batch_size=settings.batch_size,
+        precision=settings.precision,
+        largest_component=settings.largest_component,
+        fill_holes=settings.fill_holes,
+        fill_slices=settings.fill_slices,
+        minimum_ml=settings.minimum_ml,
+        uncertainty=settings.uncertainty,
+        progress=progress,
+    )
+    files = write_segmentation(
+        segmentation,
+        job.files,
+        _facts(settings, models, job),
+        scan=job.case.scans[0],
+        overwrite=settings.overwrite or settings.skip_existing,
+    )
+    _tell(output, job, segmentation, files, time.monotonic() - began)
+
+
+def _facts(settings: SegmentSettings, models: Sequence[Model], job: _Job) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "case": job.name,
+        "id": job.id,
+        "scans": [scan.relative if scan.relative != "." else job.name for scan in job.case.scans],
+        "models": [{"name": model.card.name, "weights_sha256": model.card.weights_sha256} for model in models],
+        "settings": settings.model_dump(mode="json", include=_STATED),
+    }
+
+
+def _tell(output: Output, job: _Job, segmentation: Segmentation, files: dict[str, Path], seconds: float) -> None:
+    volumes = ", ".join(f"{name} {ml:.4g} ml" for name, ml in segmentation.volumes_ml.items() if ml)
+    written = files.get("labels") or files["layers"]
+    output.say(
+        f"{job.name}: {segmentation.windows} windows in {seconds:.1f} s; {volumes or 'nothing found'} -> {written}"
+    )
+    for note in segmentation.notes:
+        output.say(f"  {note}")
+    places = {part: str(path) for part, path in files.items()}
+    facts = segmentation.as_json()
+    output.record({"event": "segmented", "scan": job.name, "id": job.id, "seconds": seconds, "files": places, **facts})
+
+
+def _write_table(out: Path, jobs: Sequence[_Job]) -> None:
+    """Write the table of all cases that are finished, those of earlier calls included."""
+    from genesis_core.atomic import write_text
+    from genesis_core.inference.segmentation_files import VOLUMES_TABLE, volumes_table
+
+    finished = [job.complete for job in jobs if job.complete.is_file()]
+    if finished:
+        write_text(out / VOLUMES_TABLE, volumes_table(finished))
+
+
+def _with_models(values: dict[str, Any]) -> dict[str, Any]:
+    """Let models given as options win over those of a --config file."""
+    given = values.pop("models", ())
+    return {**values, "model": list(given)} if given else values
+
+
+command = settings_command(
+    "segment",
+    SegmentSettings,
+    run,
+    text=(
+        "Segment scans with a fine-tuned model.\n\n"
+        "Writes, for each scan and on its own grid: NAME.nii.gz with NAME.json (names, numbers, colours), or "
+        "NAME.seg.nrrd, or NAME.dcm; NAME_segmentation.json (model, settings, volumes, what was noticed), and for all "
+        "scans volumes.csv. Several channels: NAME_0000, NAME_0001 and so on, names that end in the channels' own, or "
+        "4D files. In a folder, a scan that cannot be segmented is named and left out; the exit code is then 1."
+    ),
+    example="napari-genesis segment scans/ --model runs/liver --out labels/",
+    arguments={"SCAN": "scan"},
+    options={
+        "--out": "out",
+        "--overlap": "overlap",
+        "--flips": "flips",
+        "--largest-component": "largest_component",
+        "--fill-holes": "fill_holes",
+        "--fill-slices": "fill_slices",
+        "--minimum-ml": "minimum_ml",
+        "--uncertainty": "uncertainty",
+        "--format": "format",
+        "--device": "device",
+        "--batch-size": "batch_size",
+        "--precision": "precision",
+        "--skip-existing": "skip_existing",
+        "--overwrite": "overwrite",
+    },
+    extra=[
+        click.Option(
+            ["--model", "models"],
+            metavar="PATH",
+            multiple=True,
+            help="A run or a model folder; given several times, or a run with folds, their mean.",
+        )
+    ],
+    prepare=_with_models,
+    paths=("scan",),
+)
