@@ -18,6 +18,8 @@ _PUBLIC = {
     "write_volume": "volumes.writing",
     "reorient": "volumes.resampling",
     "resample": "volumes.resampling",
+    "find_labelled": "volumes.labelled.finding",
+    "read_case": "volumes.labelled.reading_cases",
     "Recipe": "corruptions.recipe",
     "Draw": "corruptions.recipe",
     "make_phantom": "phantom.thorax",
@@ -25,7 +27,10 @@ _PUBLIC = {
     "load_model": "model.folder",
     "import_weights": "model.import_weights",
     "restore": "inference.restore",
+    "segment": "inference.segment",
     "pretrain": "training.pretrain",
+    "finetune": "training.finetune",
+    "evaluate": "studies.evaluation.evaluate",
     "GenesisError": "errors",
 }
 _SUBPACKAGES = {
@@ -48,11 +53,16 @@ if TYPE_CHECKING:
     from genesis_core.corruptions.recipe import Recipe as Recipe
     from genesis_core.errors import GenesisError as GenesisError
     from genesis_core.inference.restore import restore as restore
+    from genesis_core.inference.segment import segment as segment
     from genesis_core.model.folder import Model as Model
     from genesis_core.model.folder import load_model as load_model
     from genesis_core.model.import_weights import import_weights as import_weights
     from genesis_core.phantom.thorax import make_phantom as make_phantom
+    from genesis_core.studies.evaluation.evaluate import evaluate as evaluate
+    from genesis_core.training.finetune import finetune as finetune
     from genesis_core.training.pretrain import pretrain as pretrain
+    from genesis_core.volumes.labelled.finding import find_labelled as find_labelled
+    from genesis_core.volumes.labelled.reading_cases import read_case as read_case
     from genesis_core.volumes.reading import read_volume as read_volume
     from genesis_core.volumes.resampling import reorient as reorient
     from genesis_core.volumes.resampling import resample as resample

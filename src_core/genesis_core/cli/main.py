@@ -17,9 +17,13 @@ import click
 COMMANDS = {
     "corrupt": "Corrupt a scan with a recipe, or draw the contact sheet of the twelve combinations.",
     "pretrain": "Pre-train a 3D U-Net on a folder of unlabelled scans.",
+    "finetune": "Learn to segment what is drawn in a labelled folder, from scratch or from a source.",
     "restore": "Restore scans with a pre-trained model; write the restoration residual.",
+    "segment": "Segment scans with a fine-tuned model; write label maps and volumes.",
+    "evaluate": "Compare predicted segmentations with references: scores, intervals and a report.",
     "import-weights": "Convert a published Models Genesis checkpoint into a model folder.",
     "inspect": "List the scans of a folder: which are readable, which are refused, and why.",
+    "cache": "Show, prune or move the prepared scans that trainings read from.",
     "runs": "List, show, stop, resume or delete runs.",
     "doctor": "Show versions, devices, memory and speed here, with advice.",
     "demo": "Run the whole path on synthetic thorax CTs (or your folder) and write a report.",

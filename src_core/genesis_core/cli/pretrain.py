@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from genesis_core.cli.interrupting import stopped_by_signals
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
 from genesis_core.cli.training_report import TrainingReport
@@ -23,7 +24,8 @@ def pretrain_command(settings: PretrainSettings, output: Output) -> int:
     from genesis_core.training.pretrain import run_pretraining
 
     keep_freed_memory()
-    with TrainingReport(output) as report:
+    # The run itself turns signals into a checkpoint; this is for the moments before and after it.
+    with stopped_by_signals(), TrainingReport(output) as report:
         run = run_pretraining(settings, report=report)
     state = run.status().state
     if state == "stopped":
@@ -54,7 +56,9 @@ command = settings_command(
     text=(
         "Pre-train a 3D U-Net on a folder of unlabelled scans.\n\n"
         "Sub-volumes are drawn from the scans, corrupted by the recipe, and restored by the network. Ctrl-C, or "
-        "`napari-genesis runs stop`, writes a checkpoint; --resume goes on from it."
+        "`napari-genesis runs stop`, writes a checkpoint; --resume goes on from it. In a cluster's queue, --resume "
+        "auto begins the run or goes on with it; SIGTERM and SIGUSR1, sent before the time is up, write a checkpoint "
+        "(exit 130)."
     ),
     example="napari-genesis pretrain scans/ --out runs/lung --max-hours 8",
     arguments={"SCANS": "data.scans"},
@@ -73,6 +77,7 @@ command = settings_command(
         "--checkpoint-every": "training.checkpoint_every",
         "--precision": "training.precision",
         "--modality": "data.modality",
+        "--series": "data.series",
         "--cache": "data.cache",
         "--seed": "seed",
         "--device": "device",
@@ -86,5 +91,5 @@ command = settings_command(
         )
     ],
     prepare=_prepare,
-    paths=("data.scans", "data.cache"),
+    paths=("data.scans", "data.series", "data.cache"),
 )

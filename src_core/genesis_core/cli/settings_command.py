@@ -35,6 +35,7 @@ def settings_command(
     flag_values: Mapping[str, str] | None = None,
     extra: Sequence[click.Option] = (),
     paths: Sequence[str] = (),
+    plan: Callable[[S, Output], None] | None = None,
 ) -> click.Command:
     """Return the click command `name` for the settings `model`.
 
@@ -42,7 +43,8 @@ def settings_command(
     arguments, options: what the user types ("SCAN", "--max-steps") -> the dotted key it sets ("training.max_steps");
     every other key is reached with `--set`. prepare: may fill in values (a preset) before they are checked; it also
     gets the values of `extra`, options that belong to no setting. flag_values: what an option means when given without
-    a value. paths: dotted keys that, in a --config file, are relative to that file's folder.
+    a value. paths: dotted keys that, in a --config file, are relative to that file's folder. plan: what --dry-run shows
+    instead of the settings, for commands that decide some of them from the data.
     """
 
     def callback(
@@ -61,6 +63,9 @@ def settings_command(
             settings = validate(model, values, where=f"napari-genesis {name}" if not config else str(config))
         except GenesisError as problem:
             raise click.UsageError(str(problem)) from problem
+        if dry_run and plan is not None:
+            plan(settings, output)
+            return 0
         if dry_run:
             click.echo(dump_yaml(settings.model_dump(mode="json")), nl=False)
             return 0
@@ -125,7 +130,8 @@ def _option(typed: str, variable: str, field: FieldInfo, flag_value: str | None)
     if choices:
         flag: dict[str, Any] = {"is_flag": False, "flag_value": flag_value} if flag_value else {}
         return click.Option([typed, variable], type=click.Choice(choices), help=describe(field), **flag)
-    metavar = {"patch_size": "Z,Y,X", "spacing": "X,Y,Z"}.get(variable, _metavar(kind))
+    usual = {"patch_size": "Z,Y,X", "spacing": "X,Y,Z", "older_than": "AGE", "keep_under": "SIZE"}
+    metavar = usual.get(variable, _metavar(kind))
     return click.Option([typed, variable], metavar=metavar, help=describe(field))
 
 

@@ -84,10 +84,30 @@ class TrainingReport:
         loss = event["loss"] if held_out else event["train_loss"]
         name = "validation" if held_out else "check on training scans (none are held out)"
         self._say(
-            f"step {event['step']}: {name} loss {loss:.5f} (return input {event['return_input']:.5f}, return mean "
-            f"{event['return_mean']:.5f}), spread {event['spread']:.2f}, waited for data {event['data_wait']:.1%}"
+            f"step {event['step']}: {name} loss {loss:.5f}{_details(event)}, waited for data {event['data_wait']:.1%}"
             f"{', best so far' if event['best'] else ''}"
         )
+
+    def _on_plan(self, event: dict[str, Any]) -> None:
+        for key, reason in event["reasons"].items():
+            self._say(f"  {key} = {reason}")
+
+    def _on_transfer(self, event: dict[str, Any]) -> None:
+        self._say(event["message"])
+
+    def _on_fold(self, event: dict[str, Any]) -> None:
+        self._say(f"fold {event['fold']} of {event['folds']}")
+
+    def _on_held_out(self, event: dict[str, Any]) -> None:
+        self._say(f"held-out {event['case']}: {_dice(event['dice'])}")
+
+    def _on_scores(self, event: dict[str, Any]) -> None:
+        means = {key.removeprefix("dice_"): value for key, value in event.items() if key.startswith("dice_")}
+        self._say(f"mean Dice of {event['cases']} held-out cases, segmented whole: {_dice(means)}")
+
+    def _on_folds_finished(self, event: dict[str, Any]) -> None:
+        means = {key.removeprefix("dice_"): value for key, value in event.items() if key.startswith("dice_")}
+        self._say(f"{event['reason']}; mean Dice of every case, by the model that never saw it: {_dice(means)}")
 
     def _on_preparing(self, event: dict[str, Any]) -> None:
         if self._output.is_terminal:
@@ -101,7 +121,8 @@ class TrainingReport:
         self._say(event["message"])
 
     def _on_planned(self, event: dict[str, Any]) -> None:
-        self._say(f"{event['steps']} steps fit the time budget, at {event['seconds_per_step']:.2f} s a step")
+        fits = f"{event['steps']} steps fit the time budget, at {event['seconds_per_step']:.2f} s a step"
+        self._say(event.get("message", fits))
 
     def _on_stopped(self, event: dict[str, Any]) -> None:
         self._say(f"stopped at step {event['step']}: {event['reason']}; checkpoint written")
@@ -118,3 +139,19 @@ class TrainingReport:
             self._bar.console.print(text, markup=False, highlight=False)
         else:
             self._output.say(text)
+
+
+def _details(event: dict[str, Any]) -> str:
+    """What a task's validation tells beside its loss."""
+    if "return_mean" in event:
+        return (
+            f" (return input {event['return_input']:.5f}, return mean {event['return_mean']:.5f}), "
+            f"spread {event['spread']:.2f}"
+        )
+    dice = {key.removeprefix("dice_"): value for key, value in event.items() if key.startswith("dice_")}
+    return f", Dice {_dice(dice)}" if dice else ""
+
+
+def _dice(values: dict[str, float | None]) -> str:
+    shown = [f"{name} {'-' if value is None else f'{value:.3f}'}" for name, value in values.items()]
+    return ", ".join(shown[:6]) + (f" and {len(shown) - 6} more" if len(shown) > 6 else "")

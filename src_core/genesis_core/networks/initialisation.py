@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import torch
 from torch import nn
 
+from genesis_core.networks.initialisation_scheme import Scheme
 from genesis_core.randomness import stream
 
 
@@ -27,7 +27,6 @@ def seeded(seed: int, name: str) -> Iterator[None]:
         yield
 
 
-Scheme = Literal["torch", "msra", "xavier", "uniform"]
 # Half width of Keras' `uniform`, which the published comparison used.
 _UNIFORM = 0.05
 _CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)

@@ -55,8 +55,8 @@ class Training:
 
     save_model: called with the network and its figures: at each new best, or, with `keep` "last", at each validation;
     and at the end where nothing is held out. report: receives every event as it is written. groups: makes the
-    optimiser's parameter groups of a network (`parameter_groups`); None: all parameters alike. The network must be on
-    `device` already.
+    optimiser's parameter groups of a network (`parameter_groups`); None: all parameters alike. last_words: asked at the
+    end of a finished run what the user should know about it. The network must be on `device` already.
     """
 
     def __init__(
@@ -71,6 +71,7 @@ class Training:
         save_model: Callable[[nn.Module, dict[str, float]], None],
         report: Report | None = None,
         groups: Callable[[nn.Module], list[dict[str, Any]]] | None = None,
+        last_words: Callable[[], str | None] | None = None,
     ) -> None:
         self.task = task
         self.network = network
@@ -80,17 +81,19 @@ class Training:
         self.device = torch.device(device)
         self._save_model = save_model
         self._report = report
+        self._last_words = last_words
         self._format: torch.memory_format | None = None
         if settings.channels_last:
             dims = max(parameter.ndim for parameter in network.parameters()) - 2
             self._format = torch.channels_last_3d if dims == 3 else torch.channels_last
             network.to(memory_format=self._format)  # type: ignore[call-overload]
         self._groups = groups
-        self.optimiser = self._make_optimiser(network)
+        self.optimiser = self.make_optimiser(network)
         self._averaged = averaged(network, settings.ema) if settings.ema is not None else None
         self._scalars: ScalarWriter | None = None
 
-    def _make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+    def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Return a new optimiser of `network`, of this training's settings and groups."""
         return make_optimiser(network, self.settings, None if self._groups is None else self._groups(network))
 
     @property
@@ -110,7 +113,7 @@ class Training:
         """Return how long an optimiser step takes here; measured on copies, the training itself is untouched."""
         kept, network = self.optimiser, self.network
         self.network = copy.deepcopy(network)
-        self.optimiser = self._make_optimiser(self.network)
+        self.optimiser = self.make_optimiser(self.network)
         try:
             times = []
             for step in range(count):
@@ -306,6 +309,9 @@ class Training:
         stale = self.settings.keep == "last" and progress.validated_step != progress.step
         if not self.task.held_out or progress.best_step is None or stale:
             self._save_model(self.result, {**progress.figures, "step": progress.step})
+        words = self._last_words() if self._last_words and outcome.state == "finished" else None
+        if words:
+            self.emit("warning", step=progress.step, message=words)
         self.emit(outcome.state, step=progress.step, reason=outcome.reason, **_rounded(progress))
         self.run.set_status(outcome.state, progress.step, progress.total_steps, outcome.reason)
 

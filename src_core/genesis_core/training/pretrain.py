@@ -7,19 +7,22 @@ so that running it again reproduces the run, and hands the rest to the training 
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genesis_core.errors import NetworkError, RunError, SettingsError
+from genesis_core.errors import RunError, SettingsError
 from genesis_core.settings import validate
 from genesis_core.training.events import Event
+from genesis_core.training.patch_check import check_patch
 from genesis_core.training.pretrain_settings import PretrainSettings, with_preset
 from genesis_core.training.run_folder import RunFolder
-from genesis_core.training.run_settings import settings_to_resume, write_settings
+from genesis_core.training.run_settings import write_settings
+from genesis_core.training.run_start import find_run
+from genesis_core.training.saying import forward
 from genesis_core.training.settings import DEFAULT_STEPS
 from genesis_core.training.stopping import StopRequest
+from genesis_core.training.verdict import never_better_than_the_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -89,22 +92,13 @@ def run_pretraining(
     stop: Callable[[], bool] | None = None,
 ) -> RunFolder:
     """Run, or go on with, the pre-training of `settings`; see `pretrain`."""
-    if settings.out is None:
-        raise SettingsError("no run folder: say where the run shall live, with --out")
-    exists = RunFolder(settings.out).is_run
-    resume = settings.resume == "yes" or (settings.resume == "auto" and exists)
-    run = RunFolder.open(settings.out) if resume else None
-    if run is not None:
-        settings = settings_to_resume(run, settings)
-        status = run.status()
-        if status.state == "finished":
-            if report:
-                report({"event": "already_finished", "step": status.step, "message": status.message})
-            return run
-        if status.is_alive:
-            raise RunError(f"{run.path} is being trained by process {status.pid} on {status.host}; stop it first")
+    run, settings, done = find_run(settings, report)
+    if run is not None and done:
+        return run
+    resume = run is not None
+    settings = settings.model_copy(update={"data": settings.data.with_mapped_paths()})
     # Anything that is wrong with the input shows before a folder is made.
-    _check(settings)
+    _check(settings, run)
     from genesis_core.training.scan_data import prepare_scan_data
 
     if run is None:
@@ -112,10 +106,14 @@ def run_pretraining(
         run = RunFolder.create(settings.out)
         write_settings(run, settings)
     run.forget_stop()
+    for folder, word in ((settings.data.cache, "(cache)"), (settings.data.scans, "(scans)"), (run.path, "(run)")):
+        run.discretion.learn_folder(folder, word)
     try:
         run.set_status("running", run.status().step, settings.training.max_steps)
         with StopRequest(run.stop_file, stop) as request:
-            data = prepare_scan_data(settings, _forward(run, report), lambda: request.reason is not None)
+            data = prepare_scan_data(
+                settings, forward(run, report), lambda: request.reason is not None, run.discretion.learn_scans
+            )
             if data is None:
                 message = f"asked to stop ({request.reason}) while the scans were prepared"
                 run.set_status("stopped", run.status().step, settings.training.max_steps, message)
@@ -154,7 +152,7 @@ def _train(
     )
     task = _make_task(settings, data)
     network = create_network(settings.network, seed=settings.seed).to(device)
-    _check_patch(network, settings)
+    check_patch(network, 1, settings.sampling.patch_size)
     loop = Training(
         task,
         network,
@@ -164,6 +162,7 @@ def _train(
         device=device,
         save_model=lambda trained, figures: _save_model(run, settings, data, trained, figures),
         report=report,
+        last_words=lambda: never_better_than_the_mean(run),
     )
     if training.max_steps is None:
         training = training.model_copy(update={"max_steps": _plan_steps(loop, training.max_hours)})
@@ -211,41 +210,18 @@ def _fallback_warning(task: RestorationTask, settings: PretrainSettings) -> list
     ]
 
 
-def _check(settings: PretrainSettings) -> None:
-    if settings.data.scans is None:
+def _check(settings: PretrainSettings, run: RunFolder | None) -> None:
+    scans = settings.data.scans
+    if scans is None:
         raise SettingsError("no scans: name the folder of unlabelled scans to train on")
+    if run is not None and not scans.exists():
+        raise RunError(
+            f"{scans.absolute()}: the scans of {run.path} are not here (on this machine). Say where they are: "
+            f"--set data.scans=FOLDER, or map folders: --set data.path_map={scans.absolute().parent}=FOLDER"
+        )
     network = settings.network
     if network.in_channels != 1 or network.out_channels != 1 or network.dims != 3:
         raise SettingsError("restoration needs a network with dims=3, in_channels=1 and out_channels=1")
-
-
-def _check_patch(network: nn.Module, settings: PretrainSettings) -> None:
-    """Let one empty sub-volume through: a patch the network cannot take is refused before training."""
-    import torch
-
-    try:
-        network.eval()
-        with torch.no_grad():
-            network(torch.zeros(2, 1, *settings.sampling.patch_size, device=next(network.parameters()).device))
-    except NetworkError as problem:
-        raise SettingsError(f"sampling.patch_size {settings.sampling.patch_size}: {problem}") from None
-
-
-def _forward(run: RunFolder, report: Callable[[Event], None] | None) -> Callable[[str, Event, str | None], None]:
-    """Write events of the preparation to the run and report them; `said` is for the person's eyes alone."""
-    last = 0.0
-
-    def forward(kind: str, values: Event, said: str | None = None) -> None:
-        nonlocal last
-        if kind == "preparing" and values["done"] < values["total"] and time.monotonic() - last < _PREPARING_SECONDS:
-            return
-        last = time.monotonic()
-        event = run.write_event(kind, **values)
-        run.heartbeat(run.status().step, None)
-        if report is not None:
-            report({**event, "said": said} if said else event)
-
-    return forward
 
 
 def _save_model(
@@ -267,6 +243,8 @@ def _save_model(
             "modality": data.preprocessing.modality,
             "training_scans": len(data.training),
             "validation_scans": len(data.validation),
+            # What fine-tuning compares its held-out scans with, to say aloud if this training saw them.
+            "seen": sorted(scan.fingerprint for scan in data.training),
         },
         metrics=figures,
     )

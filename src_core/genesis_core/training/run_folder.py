@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from genesis_core.atomic import write_text
 from genesis_core.errors import OutputExistsError, RunError
+from genesis_core.training.discretion import Discretion
 from genesis_core.training.events import Event, EventWriter, make_event, read_events
 
 State = Literal["queued", "running", "stopping", "stopped", "finished", "failed"]
@@ -60,6 +61,8 @@ class RunFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._last_heartbeat = 0.0
+        # What is written for others names no file.
+        self.discretion = Discretion()
 
     settings_file = property(lambda self: self.path / "run.yaml")
     events_file = property(lambda self: self.path / "events.jsonl")
@@ -84,7 +87,7 @@ class RunFolder:
     def create(cls, path: str | os.PathLike[str]) -> RunFolder:
         """Make a new, empty run folder. Raises OutputExistsError if anything is there already."""
         folder = cls(path)
-        if folder.path.exists() and (not folder.path.is_dir() or any(folder.path.iterdir())):
+        if folder.path.exists() and not folder._is_unborn():
             raise OutputExistsError(f"{path} exists already: choose another --out, or go on with it by --resume")
         for part in (folder.path, folder.checkpoints, folder.previews):
             part.mkdir(parents=True, exist_ok=True)
@@ -99,6 +102,16 @@ class RunFolder:
         if not folder.is_run:
             raise RunError(f"{path}: not a run folder (it holds no run.yaml)")
         return folder
+
+    def _is_unborn(self) -> bool:
+        """Whether the folder is empty, or holds only what a run killed at its very start leaves: nothing of worth."""
+        if not self.path.is_dir():
+            return False
+        for path in self.path.iterdir():
+            is_ours = path in (self.checkpoints, self.previews) and path.is_dir() and not any(path.iterdir())
+            if not is_ours and not path.match(f".*.tmp.{self.settings_file.name}"):
+                return False
+        return True
 
     def status(self) -> RunStatus:
         """Read status.json. Raises RunError if it is damaged; a run that never wrote one is "queued"."""
@@ -118,6 +131,7 @@ class RunFolder:
     def set_status(self, state: State, step: int, total_steps: int | None, message: str = "") -> None:
         """Write status.json with this process as the owner."""
         self._last_heartbeat = time.time()
+        message = self.discretion.text(message)
         status = RunStatus(state, step, total_steps, os.getpid(), socket.gethostname(), self._last_heartbeat, message)
         write_text(self.status_file, json.dumps(status.__dict__, indent=1) + "\n")
 
@@ -132,7 +146,9 @@ class RunFolder:
 
     def write_event(self, kind: str, **values: Any) -> Event:
         """Append an event and return it."""
-        event = make_event(kind, **values)
+        # A file of the run's own is named as it is; everything else may quote a path.
+        told = {key: value if key == "file" else self.discretion.values(value) for key, value in values.items()}
+        event = make_event(kind, **told)
         self._writer.write(event)
         return event
 

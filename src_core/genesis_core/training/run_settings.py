@@ -3,59 +3,82 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from genesis_core.atomic import write_text
 from genesis_core.errors import RunError, SettingsError
 from genesis_core.settings import dump_yaml, read_yaml, validate
+from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.pretrain_settings import PretrainSettings
 from genesis_core.training.run_folder import RunFolder
 
 # What may be changed when a run goes on: where things are and how long it may take, never what is computed.
-_CHANGEABLE = ("out", "resume", "device", "data.scans", "data.cache", "training.max_hours")
+_CHANGEABLE = ("out", "resume", "device", "data.path_map", "training.max_hours")
+# Where things are, by task: dotted keys of folders and files.
+_PATHS = {
+    "restoration": ("data.scans", "data.series", "data.cache"),
+    "segmentation": ("data.labelled", "data.subjects", "data.cache", "source"),
+}
+_GROUPS = ("data", "training", "sampling", "network", "augmentation", "freezing")
+
+RunSettings = PretrainSettings | FinetuneSettings
+S = TypeVar("S", PretrainSettings, FinetuneSettings)
 
 
-def write_settings(run: RunFolder, settings: PretrainSettings) -> None:
-    """Write run.yaml: every setting, the folder of scans relative to the run, nothing that names a patient."""
+def write_settings(run: RunFolder, settings: RunSettings) -> None:
+    """Write run.yaml: every setting, folders relative to the run, scans and cases by their pseudonyms.
+
+    A folder's own name may tell of a patient or a study; it is needed to go on, and the one name that is written.
+    """
     values = settings.model_dump(mode="json", by_alias=True, exclude={"out", "resume"})
-    values["recipe"] = settings.recipe.to_dict()
-    scans = settings.data.scans
-    if scans is not None:
-        values["data"]["scans"] = _relative(scans, run.path)
-    if settings.data.cache is not None:
-        values["data"]["cache"] = _relative(settings.data.cache, run.path)
+    if isinstance(settings, PretrainSettings):
+        values["recipe"] = settings.recipe.to_dict()
+    for group, name in _path_places(settings.task, values):
+        group[name] = _relative(Path(group[name]), run.path)
     write_text(run.settings_file, dump_yaml(values))
 
 
-def read_settings(run: RunFolder) -> PretrainSettings:
+def read_settings(run: RunFolder) -> RunSettings:
     """Read run.yaml, its paths made relative to the working folder again. Raises RunError if it is damaged."""
     values = read_yaml(run.settings_file, RunError)
-    data = values.get("data")
-    for key in ("scans", "cache"):
-        if isinstance(data, dict) and isinstance(data.get(key), str):
-            data[key] = os.path.normpath(run.path / data[key])
-    return validate(PretrainSettings, values, where=str(run.settings_file), error=RunError)
+    task = values.get("task")
+    if task not in _PATHS:
+        raise RunError(f"{run.settings_file}: unknown task {task!r}; known are {', '.join(_PATHS)}")
+    for group, name in _path_places(task, values):
+        group[name] = os.path.normpath(run.path / group[name])
+    if task == "restoration":
+        return validate(PretrainSettings, values, where=str(run.settings_file), error=RunError)
+    return validate(FinetuneSettings, values, where=str(run.settings_file), error=RunError)
 
 
-def settings_to_resume(run: RunFolder, given: PretrainSettings) -> PretrainSettings:
+def settings_to_resume(run: RunFolder, given: S) -> S:
     """Return the run's own settings, with what `given` may change about them.
 
-    Raises SettingsError if `given` sets anything that would change what is computed.
+    Raises SettingsError if `given` sets anything that would change what is computed, RunError for another task's run.
     """
     stored = read_settings(run)
+    if not isinstance(stored, type(given)):
+        raise RunError(f"{run.path} is a run of {stored.task}, not of {given.task}; go on with it by its own command")
+    paths: tuple[str, ...] = _PATHS[given.task]
     refused = [
         key
         for key, value in _given(given)
-        if key not in _CHANGEABLE and key != "schema_version" and value != _lookup(stored, key)
+        if key not in (*_CHANGEABLE, *paths) and key != "schema_version" and value != _lookup(stored, key)
     ]
     if refused:
         raise SettingsError(
             f"{run.path} goes on with its own settings; {', '.join(refused)} cannot be changed by --resume. "
             f"Start a new run instead: --config {run.settings_file} --out NEW"
         )
-    data = {name: value for name in ("scans", "cache") if (value := getattr(given.data, name)) is not None}
+    moved = {key: value for key in paths if (value := _lookup(given, key)) is not None}
+    data = {key.removeprefix("data."): value for key, value in moved.items() if key.startswith("data.")}
+    if isinstance(given, PretrainSettings):
+        data["path_map"] = given.data.path_map
     update: dict[str, Any] = {"out": run.path, "data": stored.data.model_copy(update=data)}
+    if "source" in moved:
+        update["source"] = moved["source"]
     if "device" in given.model_fields_set:
         update["device"] = given.device
     if given.training.max_hours is not None:
@@ -63,12 +86,23 @@ def settings_to_resume(run: RunFolder, given: PretrainSettings) -> PretrainSetti
     return stored.model_copy(update=update)
 
 
+def _path_places(task: str, values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield (mapping, key) of every path that is set."""
+    for key in _PATHS[task]:
+        *groups, name = key.split(".")
+        group: Any = values
+        for part in groups:
+            group = group.get(part) if isinstance(group, dict) else None
+        if isinstance(group, dict) and isinstance(group.get(name), str):
+            yield group, name
+
+
 def _given(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
     """Return the dotted keys the caller gave, with their values; a recipe counts as one."""
     found: list[tuple[str, Any]] = []
     for name in settings.model_fields_set:
         value = getattr(settings, name)
-        if name in ("data", "training", "sampling", "network"):
+        if name in _GROUPS:
             found += _given(value, f"{name}.")
         else:
             found.append((prefix + name, value))

@@ -15,6 +15,7 @@ from genesis_core.sampling.preparing import decide_modality, prepare_scans
 from genesis_core.sampling.settings import DataSettings
 from genesis_core.sampling.split import split_scans
 from genesis_core.training.pretrain_settings import Cases, PretrainSettings
+from genesis_core.volumes.chosen_series import chosen_scans
 from genesis_core.volumes.preprocessing import Preprocessing
 from genesis_core.volumes.scans import Scan, list_scans
 
@@ -35,11 +36,16 @@ class ScanData:
     cases: Cases
 
 
-def prepare_scan_data(settings: PretrainSettings, report: Report, should_stop: Callable[[], bool]) -> ScanData | None:
+def prepare_scan_data(
+    settings: PretrainSettings,
+    report: Report,
+    should_stop: Callable[[], bool],
+    found: Callable[[Sequence[Scan]], None] | None = None,
+) -> ScanData | None:
     """Find, prepare and split the scans of `settings.data`; bad ones are reported and left out.
 
     With `settings.cases` (a resumed or repeated run) exactly those scans are used. Returns None if `should_stop` said
-    so before all were prepared.
+    so before all were prepared. found: told the scans as soon as they are known, before any is opened.
     Raises VolumeError if the folder is missing, SamplingError if no scan is usable, RunError if a named case is gone.
     """
     assert settings.data.scans is not None
@@ -48,6 +54,10 @@ def prepare_scan_data(settings: PretrainSettings, report: Report, should_stop: C
         raise SamplingError(
             f"{settings.data.scans}: no scans in this folder (napari-genesis inspect shows what is there)"
         )
+    if settings.data.series is not None:
+        scans = chosen_scans(scans, settings.data.series)
+    if found:
+        found(scans)
     if settings.cases is not None:
         scans = _named_cases(scans, settings)
     names = {scan.id: scan.relative for scan in scans}
@@ -74,7 +84,7 @@ def prepare_scan_data(settings: PretrainSettings, report: Report, should_stop: C
     training = [by_id[name] for name in cases.training]
     validation = [by_id[name] for name in cases.validation]
     _say_notes(cached, names, report)
-    found = f"{len(training)} scan{'s' if len(training) > 1 else ''} to train on"
+    counted = f"{len(training)} scan{'s' if len(training) > 1 else ''} to train on"
     held_out = f", {len(validation)} held out for validation" if validation else ""
     report(
         "prepared",
@@ -82,7 +92,7 @@ def prepare_scan_data(settings: PretrainSettings, report: Report, should_stop: C
             "training_scans": len(training),
             "validation_scans": len(validation),
             "refused": len(problems),
-            "message": f"{found}{held_out}. {how} {preprocessing.describe()}",
+            "message": f"{counted}{held_out}. {how} {preprocessing.describe()}",
         },
         None,
     )

@@ -28,8 +28,8 @@ class StructureFacts:
 class SetFacts:
     """The usable cases of a labelled set.
 
-    shapes: voxels (z, y, x) in the model's orientation. spacings: mm (x, y, z), likewise. overlapping: structures share
-    voxels. partial: not every structure is annotated in every case.
+    shapes: voxels (z, y, x) with axes turned to LPS. spacings: mm (x, y, z), likewise. percentile_ranges: per channel,
+    least and largest over the cases of the 0.5th, 50th and 99.5th percentile, in scan units.
     """
 
     modality: Literal["ct", "mr"]
@@ -38,8 +38,7 @@ class SetFacts:
     subjects: int
     structures: tuple[StructureFacts, ...]
     channels: tuple[str, ...] = ()
-    overlapping: bool = False
-    partial: bool = False
+    percentile_ranges: tuple[tuple[tuple[float, float], ...], ...] = ()
 
     @property
     def median_spacing(self) -> Triple:

@@ -220,7 +220,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "card binary": (_write_card(b"\xff\xfe\x00\x01"), "not valid YAML|cannot be read"),
     "YAML bomb": (_laughs, "aliases"),
     "deep YAML": (_write_card("a: " + "[" * 5000), "levels deep"),
-    "card of megabytes": (_write_card("a: " + "x" * (2 << 20)), "larger than a model card"),
+    "card of megabytes": (_write_card("a: " + "x" * (2 << 20)), "larger than such a file"),
     "number of a million digits": (_write_card("schema: " + "9" * 5000), "YAML"),
     "Python in the card": (_write_card("schema: !!python/object/apply:os.mkdir ['executed']"), "YAML"),
 }

@@ -1,0 +1,155 @@
+"""Fine-tuning: a labelled folder in, a segmentation model out, planned from the data and honest about how good it is.
+
+Under 20 subjects it is several trainings: every subject is held out once (folds), each case gets a figure from a model
+that never saw it, and the models of all folds are applied together. The loop, the run folder and the resume are those
+of pre-training; what differs is the task.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from genesis_core.atomic import write_text
+from genesis_core.model.ensemble import ENSEMBLE
+from genesis_core.settings import dump_yaml, validate
+from genesis_core.training.events import Event
+from genesis_core.training.finetune_settings import FinetuneSettings
+from genesis_core.training.fold import train_fold
+from genesis_core.training.held_out import FILE, Scores, means, read_scores, write_scores
+from genesis_core.training.prepared_set import PreparedSet, prepare_set, starting_point
+from genesis_core.training.run_folder import RunFolder
+from genesis_core.training.run_settings import write_settings
+from genesis_core.training.run_start import find_run
+from genesis_core.training.stopping import StopRequest
+
+Reporter = Callable[[Event], None]
+
+
+def finetune(
+    labelled: str | os.PathLike[str] | None = None,
+    out: str | os.PathLike[str] = "run",
+    *,
+    source: str | os.PathLike[str] | None = None,
+    settings: dict[str, Any] | None = None,
+    resume: bool = False,
+    report: Reporter | None = None,
+    stop: Callable[[], bool] | None = None,
+    folds: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    max_steps: int | None = None,
+    max_hours: float | None = None,
+    batch_size: int | None = None,
+    patch_size: Any = None,
+    width: int | None = None,
+) -> RunFolder:
+    """Learn to segment what is drawn in a labelled folder, and return the run.
+
+    labelled: a folder in any of the known layouts, or a table. out: the run's folder, new unless `resume`. source: a
+    run or model to start from; None: from scratch. settings: any setting by its nested name, as in run.yaml; the
+    keywords below are shortcuts and win. max_hours: for all folds together. patch_size: voxels (z, y, x).
+    report: receives every event. stop: asked before each step; True stops with a checkpoint written.
+    Raises SettingsError, VolumeError, SamplingError, ModelError, TrainingError, RunError, OutputExistsError.
+    Source: Zhou et al. 2021, sec. 3.2 (fine-tuning all layers of encoder and decoder).
+    """
+    values: dict[str, Any] = dict(settings or {})
+    shortcuts = {
+        "data.labelled": None if labelled is None else Path(labelled),
+        "out": Path(out),
+        "source": None if source is None else Path(source),
+        "resume": "yes" if resume else None,
+        "folds": folds,
+        "seed": seed,
+        "device": device,
+        "training.max_steps": max_steps,
+        "training.max_hours": max_hours,
+        "training.batch_size": batch_size,
+        "sampling.patch_size": patch_size,
+        "network.width": width,
+    }
+    for key, value in shortcuts.items():
+        if value is not None:
+            group, _, name = key.rpartition(".")
+            target = values.setdefault(group, {}) if group else values
+            target[name] = value
+    return run_finetuning(validate(FinetuneSettings, values, where="finetune"), report=report, stop=stop)
+
+
+def run_finetuning(
+    settings: FinetuneSettings, *, report: Reporter | None = None, stop: Callable[[], bool] | None = None
+) -> RunFolder:
+    """Run, or go on with, the fine-tuning of `settings`; see `finetune`."""
+    run, settings, done = find_run(settings, report, is_scored)
+    if run is not None and done:
+        return run
+    resume = run is not None
+    # Anything that is wrong with the source or the machine shows before a folder is made.
+    start = starting_point(settings)
+    if run is None:
+        assert settings.out is not None
+        run = RunFolder.create(settings.out)
+        write_settings(run, settings)
+    run.forget_stop()
+    try:
+        run.set_status("running", run.status().step, settings.training.max_steps)
+        with StopRequest(run.stop_file, stop) as request:
+            prepared = prepare_set(run, settings, start, report, lambda: request.reason is not None)
+            if prepared is None:
+                message = f"asked to stop ({request.reason}) while the cases were prepared"
+                run.set_status("stopped", run.status().step, settings.training.max_steps, message)
+            elif len(prepared.splits) == 1:
+                train_fold(run, prepared, 0, request, report, resume=resume)
+            else:
+                _train_folds(run, prepared, request, report)
+    except BaseException as problem:
+        if run.status().state == "running":
+            run.set_status(
+                "failed", run.status().step, settings.training.max_steps, str(problem) or "interrupted before the end"
+            )
+        raise
+    finally:
+        run.close()
+    return run
+
+
+def is_scored(run: RunFolder, settings: FinetuneSettings) -> bool:
+    """Whether the held-out cases of a finished run have been segmented and compared, or there are none."""
+    nobody = settings.folds == 1 and settings.cases is not None and not settings.cases.validation
+    return nobody or read_scores(run.path / FILE) is not None
+
+
+def _train_folds(run: RunFolder, prepared: PreparedSet, request: StopRequest, report: Reporter | None) -> None:
+    """Train one model per fold, each in a run folder of its own, then list them as one ensemble."""
+    count = len(prepared.splits)
+    scores: Scores = {}
+    steps = 0
+    for number in range(count):
+        fold = RunFolder(run.path / "folds" / str(number))
+        resume = fold.is_run
+        if not resume:
+            fold.path.parent.mkdir(exist_ok=True)
+            fold = RunFolder.create(fold.path)
+        event = run.write_event("fold", step=steps, fold=number + 1, folds=count, folder=f"folds/{number}")
+        if report:
+            report(event)
+        try:
+            train_fold(fold, prepared, number, request, report, resume=resume)
+        finally:
+            fold.close()
+        status = fold.status()
+        steps += status.step
+        if status.state != "finished":
+            run.set_status("stopped", steps, None, f"fold {number + 1} of {count}: {status.message}")
+            return
+        scores |= read_scores(fold.path / FILE) or {}
+        run.heartbeat(steps, None)
+    write_scores(run.path / FILE, scores)
+    write_text(run.path / ENSEMBLE, dump_yaml({"models": [f"folds/{number}/model" for number in range(count)]}))
+    message = f"all {count} folds done"
+    event = run.write_event("folds_finished", step=steps, folds=count, reason=message, **means(scores))
+    if report:
+        report(event)
+    run.set_status("finished", steps, steps, message)

@@ -1,0 +1,231 @@
+"""One training of a fine-tuning: network, transfer, loop, and then the Dice of whole held-out scans."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from genesis_core.durations import duration
+from genesis_core.training.events import Event
+from genesis_core.training.finetune_settings import FinetuneSettings
+from genesis_core.training.held_out import FILE, means, read_scores, score_held_out, write_scores
+from genesis_core.training.parameter_groups import parameter_groups
+from genesis_core.training.patch_check import check_patch
+from genesis_core.training.prepared_set import PreparedSet
+from genesis_core.training.pretrain_settings import Cases
+from genesis_core.training.run_folder import RunFolder
+from genesis_core.training.run_settings import write_settings
+from genesis_core.training.saying import forward
+from genesis_core.training.settings import DEFAULT_STEPS
+from genesis_core.training.stopping import StopRequest
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from genesis_core.training.loop import Training
+
+# Steps timed before a training, and the part of a time budget its steps may plan for: the rest is validation.
+_TIMED, _PLANNED_SHARE = 20, 0.8
+
+
+def train_fold(
+    run: RunFolder,
+    prepared: PreparedSet,
+    number: int,
+    request: StopRequest,
+    report: Callable[[Event], None] | None,
+    *,
+    resume: bool,
+) -> None:
+    """Train fold `number` in `run`, then score its held-out cases; the run's status says how it ended."""
+    import torch
+
+    from genesis_core.sampling.labelled_sampler import LabelledSampler
+    from genesis_core.targets.segmentation import SegmentationTask
+    from genesis_core.training.hardware import resolve_precision, resolve_threads
+    from genesis_core.training.loop import Training
+
+    cases, start = prepared.splits[number], prepared.start
+    settings = _fold_settings(run, prepared, cases, resume)
+    say = forward(run, report)
+    threads = settings.training.threads or resolve_threads()
+    torch.set_num_threads(threads)
+    training = settings.training.model_copy(
+        update={"threads": threads, "precision": resolve_precision(settings.training.precision, start.device)}
+    )
+    seed = settings.seed + number
+    samplers = [
+        LabelledSampler([prepared.cached[name] for name in names], settings.sampling, seed) if names else None
+        for names in (cases.training, cases.validation)
+    ]
+    assert samplers[0] is not None
+    task = SegmentationTask(
+        prepared.target,
+        samplers[0],
+        samplers[1],
+        settings.augmentation,
+        seed=seed,
+        validation_samples=settings.validation_samples,
+        batch_size=training.batch_size,
+    )
+    network, groups = _network(settings, prepared, seed, say, first=not resume)
+    network.to(start.device)
+    check_patch(network, settings.network.in_channels, settings.sampling.patch_size)
+    loop = Training(
+        task,
+        network,
+        training,
+        run,
+        seed=seed,
+        device=start.device,
+        save_model=lambda trained, figures: _save_model(run, settings, prepared, cases, trained, figures),
+        report=report,
+        groups=groups,
+    )
+    if not resume or training.max_steps is None:
+        training = training.model_copy(update={"max_steps": _steps(loop, training.max_steps, training.max_hours)})
+        loop.settings = training
+        if groups is not None:
+            loop.optimiser = loop.make_optimiser(network)
+    assert training.max_steps is not None
+    write_settings(run, settings.model_copy(update={"training": training, "cases": cases}))
+    for message in task.notes if not resume else ():
+        loop.emit("warning", step=0, message=message)
+    outcome = loop.train(training.max_steps, request, resume=resume)
+    if outcome.state == "finished" and cases.validation and read_scores(run.path / FILE) is None:
+        _score(run, settings.model_copy(update={"training": training}), prepared, cases, request, say)
+
+
+def _fold_settings(run: RunFolder, prepared: PreparedSet, cases: Cases, resume: bool) -> FinetuneSettings:
+    from genesis_core.training.run_settings import read_settings
+
+    if resume and run.is_run:
+        stored = read_settings(run)
+        assert isinstance(stored, FinetuneSettings)
+        # Steps were planned by timing; timing again would plan others.
+        training = stored.training.model_copy(update={"max_hours": prepared.settings.training.max_hours})
+        return prepared.settings.model_copy(update={"cases": cases, "folds": 1, "training": training})
+    hours = prepared.settings.training.max_hours
+    share = None if hours is None else hours / len(prepared.splits)
+    training = prepared.settings.training.model_copy(update={"max_hours": share})
+    return prepared.settings.model_copy(update={"cases": cases, "folds": 1, "training": training})
+
+
+def _network(
+    settings: FinetuneSettings, prepared: PreparedSet, seed: int, say: Any, *, first: bool
+) -> tuple[nn.Module, Callable[[nn.Module], list[dict[str, Any]]] | None]:
+    """Build the network and put the source's weights into it; return it and how its parameters are grouped."""
+    from genesis_core.networks.initialisation import initialise
+    from genesis_core.networks.registry import create_network
+    from genesis_core.training.transfer import start_from
+
+    network = create_network(settings.network, seed=seed)
+    initialise(network, settings.initialisation, seed)
+    source = prepared.start.source
+    if source is None:
+        return network, None
+    part = settings.transfer
+    if part == "auto":
+        part = "encoder+decoder" if source.card.task in ("restoration", "segmentation") else "encoder"
+    done = start_from(network, source, part)
+    if first:
+        say("transfer", {"step": 0, "message": done.sentence(f"model '{source.card.name}'")}, None)
+    freezing = settings.freezing
+    if freezing.freeze == "nothing" and freezing.layer_decay == 1:
+        return network, None
+    transferred = frozenset((*done.taken, *done.inflated))
+    steps = settings.training.max_steps or DEFAULT_STEPS
+    return network, lambda one: parameter_groups(one, freezing, transferred, steps)
+
+
+def _steps(loop: Training, steps: int | None, hours: float | None) -> int:
+    """Time a few steps, say what the training will take, and return how many it has."""
+    seconds = loop.seconds_per_step(min(_TIMED, steps or _TIMED))
+    if steps is None:
+        steps = DEFAULT_STEPS if hours is None else max(1, int(hours * 3600 * _PLANNED_SHARE / seconds))
+    loop.emit(
+        "planned",
+        step=0,
+        steps=steps,
+        seconds_per_step=round(seconds, 4),
+        message=f"{steps} steps at {seconds:.2f} s: about {duration(steps * seconds)}, and a little more to validate",
+    )
+    return steps
+
+
+def _score(
+    run: RunFolder,
+    settings: FinetuneSettings,
+    prepared: PreparedSet,
+    cases: Cases,
+    request: StopRequest,
+    say: Any,
+) -> None:
+    """Segment the held-out scans whole, write their Dice, and put its mean into the model card."""
+    from genesis_core.inference.sliding_window import Stopped
+    from genesis_core.model.folder import load_model, save_model
+
+    model = load_model(run.model, prepared.start.device)
+    step = run.status().step
+    try:
+        scores = score_held_out(
+            model,
+            [prepared.cases[name] for name in cases.validation],
+            prepared.target,
+            device=prepared.start.device,
+            precision=settings.training.precision,
+            report=lambda case, dice: say("held_out", {"step": step, "case": case, "dice": dice}, None),
+            stop=lambda: request.reason is not None,
+        )
+    except Stopped:
+        message = f"asked to stop ({request.reason}) while the held-out cases were segmented"
+        run.set_status("stopped", step, settings.training.max_steps, message)
+        return
+    figures = {f"held_out_{name}": value for name, value in means(scores).items()}
+    card = model.card.model_copy(update={"metrics": {**model.card.metrics, **figures}})
+    save_model(run.model, model.network, card)
+    write_scores(run.path / FILE, scores)
+    say("scores", {"step": step, "cases": len(scores), **means(scores)}, None)
+
+
+def _save_model(
+    run: RunFolder,
+    settings: FinetuneSettings,
+    prepared: PreparedSet,
+    cases: Cases,
+    network: nn.Module,
+    figures: dict[str, float],
+) -> None:
+    from genesis_core.model.card import LabelEntry, ModelCard
+    from genesis_core.model.folder import save_model
+
+    source = prepared.start.source
+    facts = prepared.found.facts
+    card = ModelCard(
+        name=run.name,
+        task="segmentation",
+        network=settings.network,
+        activation=prepared.target.activation,
+        preprocessing=prepared.preprocessing,
+        patch_size=settings.sampling.patch_size,
+        channels=facts.channels,
+        structures=tuple(
+            LabelEntry(name=one.name, value=one.value, colour=one.colour) for one in prepared.target.outputs
+        ),
+        loss="soft Dice + cross-entropy",
+        data={
+            "modality": facts.modality,
+            "training_cases": len(cases.training),
+            "validation_cases": len(cases.validation),
+            "subjects": facts.subjects,
+            "spacing_range": [
+                [min(axis) for axis in zip(*facts.spacings, strict=True)],
+                [max(axis) for axis in zip(*facts.spacings, strict=True)],
+            ],
+            "percentiles": facts.percentile_ranges,
+        },
+        metrics=figures,
+        source=None if source is None else source.card.name,
+        source_licence=None if source is None else source.card.licence,
+    )
+    save_model(run.model, network, card)

@@ -1,0 +1,97 @@
+"""The honest figure of a fine-tuning: whole scans of held-out subjects, segmented and compared structure by structure.
+
+The validation during training looks at sub-volumes; this is what a user gets. It runs once, after the training.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from genesis_core.atomic import write_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from genesis_core.model.folder import Model
+    from genesis_core.targets.segmentation_target import Target
+    from genesis_core.volumes.label_volume import LabelVolume
+    from genesis_core.volumes.labelled.case import Case
+
+FILE = "held_out.json"
+Scores = dict[str, dict[str, float | None]]
+
+
+def score_held_out(
+    model: Model,
+    cases: Sequence[Case],
+    target: Target,
+    *,
+    device: str,
+    precision: Any,
+    report: Callable[[str, dict[str, float | None]], None],
+    stop: Callable[[], bool],
+) -> Scores:
+    """Segment every case whole and return its Dice per structure, by the case's pseudonym.
+
+    None where neither draws the structure. report: called with the pseudonym and the Dice of each case.
+    Raises Stopped if `stop` says so between windows; VolumeError if a case cannot be read any more.
+    """
+    from genesis_core.inference.segment import segment
+    from genesis_core.metrics.overlap import overlap
+    from genesis_core.volumes.labelled.reading_cases import read_case
+
+    scores: Scores = {}
+    for case in cases:
+        found = read_case(case, target.structures)
+        if found.label is None:
+            continue
+        result = segment(model, found.images, device=device, precision=precision, stop=stop)
+        predicted = {structure.name: structure for structure in result.labels.structures}
+        members = {region.name: region.members for region in target.regions}
+        dice: dict[str, float | None] = {}
+        for name, structure in predicted.items():
+            reference = _drawn(found.label, members.get(name, (name,)))
+            # A structure that nobody looked for in this case has no figure.
+            if reference is not None:
+                value = overlap(result.labels.mask(structure), reference).dice
+                dice[name] = None if value is None else round(value, 5)
+        scores[case.id] = dice
+        report(case.id, dice)
+    return scores
+
+
+def _drawn(label: LabelVolume, names: Sequence[str]) -> NDArray[np.bool_] | None:
+    """Return where any of these structures is drawn; None if one of them was not looked for."""
+    there = {structure.name: structure for structure in label.structures}
+    if any(name not in there for name in names):
+        return None
+    return np.asarray(np.logical_or.reduce([label.mask(there[name]) for name in names]))
+
+
+def means(scores: Scores) -> dict[str, float]:
+    """Return the mean Dice over cases: `dice_<name>` of each structure, and `mean_dice` over the structures."""
+    names = dict.fromkeys(name for dice in scores.values() for name in dice)
+    by_name = {name: [value for dice in scores.values() if (value := dice.get(name)) is not None] for name in names}
+    figures = {f"dice_{name}": round(fmean(values), 5) for name, values in by_name.items() if values}
+    return {**figures, "mean_dice": round(fmean(figures.values()), 5)} if figures else {}
+
+
+def write_scores(path: Path, scores: Scores) -> None:
+    """Write the scores and their means as JSON, atomically."""
+    write_text(path, json.dumps({"v": 1, "means": means(scores), "cases": scores}, indent=1) + "\n")
+
+
+def read_scores(path: Path) -> Scores | None:
+    """Return the scores of a finished fold, or None if it has none yet."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    scores: Scores = values["cases"]
+    return scores

@@ -1,0 +1,269 @@
+"""A fine-tuning before its first step: the set is looked at, the plan made and written down, cases cached and split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from genesis_core.errors import RunError, SettingsError
+from genesis_core.sampling.labelled_cache import IGNORE, CachedCase
+from genesis_core.targets.segmentation_target import Region, Target, choose_activation
+from genesis_core.training.events import Event
+from genesis_core.training.finetune_plan import Given, Machine, Plan, make_plan
+from genesis_core.training.finetune_settings import FinetuneSettings
+from genesis_core.training.labelled_data import LabelledSet, look_at_set, prepare_cases
+from genesis_core.training.pretrain_settings import Cases
+from genesis_core.training.run_folder import RunFolder
+from genesis_core.training.run_settings import write_settings
+from genesis_core.training.saying import forward
+from genesis_core.volumes.labelled.case import Case
+from genesis_core.volumes.labelled.split_file import read_split, write_split
+from genesis_core.volumes.labelled.splitting import split_cases
+from genesis_core.volumes.preprocessing import Preprocessing
+from genesis_core.volumes.scans import Scan
+
+if TYPE_CHECKING:
+    from genesis_core.model.folder import Model
+
+SPLIT = "split.json"
+_AS_SCANNED = "as scanned"
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """Where a fine-tuning begins. machine: what it runs on. device: for torch. source: the model to start from."""
+
+    machine: Machine
+    device: str
+    source: Model | None
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedSet:
+    """Everything the folds share. settings: as planned. cached: prepared cases by pseudonym. splits: per fold.
+
+    cases: the cases themselves, by pseudonym.
+    """
+
+    settings: FinetuneSettings
+    start: Start
+    found: LabelledSet
+    target: Target
+    preprocessing: Preprocessing
+    cached: dict[str, CachedCase]
+    cases: dict[str, Case]
+    splits: tuple[Cases, ...]
+
+
+def starting_point(settings: FinetuneSettings) -> Start:
+    """Load the source and look at the machine. Raises ModelError or SettingsError if one of them does not fit."""
+    import psutil
+
+    from genesis_core.inference.predictor import choose_device
+    from genesis_core.model.folder import load_model
+    from genesis_core.training.hardware import resolve_precision
+
+    device = choose_device(settings.device)
+    memory = int(psutil.virtual_memory().available)
+    if device.type == "cuda":
+        import torch
+
+        memory = int(torch.cuda.mem_get_info(device)[0])
+    precision = resolve_precision(settings.training.precision, str(device))
+    machine = Machine(device.type, memory, 2 if precision == "bfloat16" else 4)
+    source = None if settings.source is None else load_model(settings.source)
+    if source is not None and source.card.network.dims != 3:
+        raise SettingsError(f"{settings.source}: a 2D network cannot start a 3D one")
+    return Start(machine, str(device), source)
+
+
+def plan_set(
+    settings: FinetuneSettings, start: Start, say: Any, should_stop: Callable[[], bool]
+) -> tuple[FinetuneSettings, LabelledSet, Plan | None] | None:
+    """Look at the set and return the settings with everything decided, and the plan (None: it was made before)."""
+    found = look_at_set(settings, say, should_stop)
+    if found is None:
+        return None
+    if settings.plan:
+        return settings, found, None
+    card = None if start.source is None else start.source.card
+    plan = make_plan(found.facts, start.machine, _given(settings), card)
+    return _planned(settings, found, plan, start), found, plan
+
+
+def prepare_set(
+    run: RunFolder,
+    settings: FinetuneSettings,
+    start: Start,
+    report: Callable[[Event], None] | None,
+    should_stop: Callable[[], bool],
+) -> PreparedSet | None:
+    """Check, plan, cache and split; what was decided is written into the run. None if `should_stop` said so.
+
+    Raises as `look_at_set`, `prepare_cases` and `split_cases` do, and RunError if a case of a resumed run is gone.
+    """
+    say = forward(run, report)
+    planned = plan_set(settings, start, say, should_stop)
+    if planned is None:
+        return None
+    settings, found, plan = planned
+    _be_discreet(run, settings, found)
+    if plan is not None:
+        say("plan", {"step": 0, "reasons": plan.reasons}, None)
+        for message in (*plan.warnings, *_source_warnings(found, start)):
+            say("warning", {"step": 0, "message": message}, None)
+    preprocessing = settings.data.preprocessing(found.facts.modality)
+    prepared = prepare_cases(found, found.cases, preprocessing, settings, say, should_stop)
+    if prepared is None:
+        return None
+    cached = {case.id: case for case in prepared}
+    cases = {case.id: case for case in found.cases if case.id in cached}
+    target, why = _target(settings, found, prepared)
+    network = settings.network.model_copy(
+        update={"in_channels": len(prepared[0].images), "out_channels": target.out_channels}
+    )
+    update = {"network": network, "activation": target.activation, "plan": {**settings.plan, "activation": why}}
+    settings = settings.model_copy(update=update)
+    splits = _splits(run, settings, found, cases)
+    if len(splits) == 1:
+        settings = settings.model_copy(update={"cases": splits[0]})
+    write_settings(run, settings)
+    counted = (
+        f"{len(cases)} cases of {found.facts.subjects} subjects to learn {', '.join(o.name for o in target.outputs)}"
+    )
+    message = f"{counted}. {preprocessing.describe()} {why}"
+    say("prepared", {"cases": len(cases), "left_out": len(found.check.left_out), "message": message}, None)
+    return PreparedSet(settings, start, found, target, preprocessing, cached, cases, splits)
+
+
+def _be_discreet(run: RunFolder, settings: FinetuneSettings, found: LabelledSet) -> None:
+    """Let the run write pseudonyms where file names would stand."""
+    run.discretion.learn_folder(settings.data.cache, "(cache)")
+    run.discretion.learn_folder(settings.data.labelled, "(cases)")
+    run.discretion.learn_folder(run.path, "(run)")
+    run.discretion.learn_scans(
+        Scan(source.path, case.name, None, case.id)
+        for case in found.check.folder.cases
+        for source in (*case.images, *([part for _, part in case.label.parts] if case.label else []))
+    )
+
+
+def _given(settings: FinetuneSettings) -> Given:
+    training, network, spacing = settings.training, settings.network, settings.data.spacing
+    patch = settings.sampling.patch_size
+    return Given(
+        spacing=(spacing[0], spacing[1], spacing[2]) if isinstance(spacing, tuple) else None,
+        patch=(patch[0], patch[1], patch[2]) if settings.is_given("sampling.patch_size") else None,
+        width=getattr(network, "width", None) if settings.is_given("network.width") else None,
+        norm=getattr(network, "norm", None) if settings.is_given("network.norm") else None,
+        batch_size=training.batch_size if settings.is_given("training.batch_size") else None,
+        steps=training.max_steps,
+        hours=training.max_hours,
+        folds=settings.folds if settings.cases is None else 1,
+    )
+
+
+def _planned(settings: FinetuneSettings, found: LabelledSet, plan: Plan, start: Start) -> FinetuneSettings:
+    source = None if start.source is None else start.source.card
+    data: dict[str, Any] = {"modality": found.facts.modality, "spacing": plan.spacing or _AS_SCANNED}
+    if source is not None and source.preprocessing is not None:
+        own = source.preprocessing
+        if settings.data.intensity is None and own.modality == found.facts.modality:
+            data["intensity"] = own.intensity
+            plan.reasons["data.intensity"] = "the source's: its weights were learnt on it."
+        if not settings.is_given("data.axis_codes"):
+            data["axis_codes"] = own.axis_codes
+    network = settings.network
+    if source is not None:
+        network = source.network.model_copy(update={"pad": True} if hasattr(source.network, "pad") else {})
+    update = {"width": plan.width, "norm": plan.norm}
+    network = network.model_copy(update={key: value for key, value in update.items() if hasattr(network, key)})
+    training: dict[str, Any] = {"batch_size": plan.batch_size, "max_steps": plan.steps}
+    if not settings.is_given("training.keep"):
+        training["keep"] = plan.keep
+    return settings.model_copy(
+        update={
+            "data": settings.data.model_copy(update=data),
+            "network": network,
+            "sampling": settings.sampling.model_copy(update={"patch_size": plan.patch}),
+            "training": settings.training.model_copy(update=training),
+            "folds": plan.folds,
+            "plan": dict(plan.reasons),
+        }
+    )
+
+
+def _source_warnings(found: LabelledSet, start: Start) -> list[str]:
+    if start.source is None or start.source.card.preprocessing is None:
+        return []
+    theirs, own = start.source.card.preprocessing.modality, found.facts.modality
+    if theirs == own:
+        return []
+    return [f"the source was trained on {theirs.upper()}, these cases are {own.upper()}: it may help little."]
+
+
+def _seen_before(found: LabelledSet, start: Start, splits: tuple[Cases, ...]) -> list[str]:
+    """Say aloud if the source was trained on scans that are held out here: their figures would flatter it."""
+    seen = set() if start.source is None else set(start.source.card.data.get("seen", ()))
+    held_out = {name for split in splits for name in split.validation}
+    met = [
+        record.id
+        for record in found.check.usable
+        if (record.id in held_out or record.part == "test")
+        and any(channel.fingerprint in seen for channel in record.channels)
+    ]
+    if not met:
+        return []
+    some = ", ".join(met[:3]) + (f" and {len(met) - 3} more" if len(met) > 3 else "")
+    return [
+        f"the source was pre-trained on {len(met)} of the scans that are held out or tested here ({some}): their "
+        "figures flatter it. Pre-train without them for a fair comparison"
+    ]
+
+
+def _target(settings: FinetuneSettings, found: LabelledSet, prepared: list[CachedCase]) -> tuple[Target, str]:
+    structures = tuple(one for one in found.structures if one.name.lower() != IGNORE)
+    regions = tuple(Region(name, tuple(members)) for name, members in settings.data.regions.items())
+    activation, why = choose_activation(
+        structures,
+        overlapping=any(case.layers > 1 for case in prepared),
+        partially_labelled=any(not all(case.annotated) for case in prepared),
+        regions=regions,
+    )
+    if settings.activation != "auto" and settings.activation != activation:
+        activation, why = settings.activation, f"{settings.activation}, as you set it."
+    return Target(structures, activation, regions), why
+
+
+def _splits(
+    run: RunFolder, settings: FinetuneSettings, found: LabelledSet, cases: dict[str, Case]
+) -> tuple[Cases, ...]:
+    """Return which cases train and which are held out, per fold: as the run stored it, or decided now."""
+    if settings.cases is not None:
+        missing = [name for name in (*settings.cases.training, *settings.cases.validation) if name not in cases]
+        if missing:
+            raise RunError(
+                f"{settings.data.labelled}: {len(missing)} of the run's cases are not there or no longer usable "
+                f"({', '.join(missing[:3])}): put them back to go on with this run"
+            )
+        return (settings.cases,)
+    members = tuple(cases.values())
+    if (run.path / SPLIT).is_file():
+        splits = read_split(run.path / SPLIT, members)
+    else:
+        splits = split_cases(
+            members,
+            contents=found.check.contents(),
+            folds=settings.folds if settings.folds != 1 else None,
+            validation_fraction=settings.data.validation_fraction,
+            seed=settings.seed,
+        )
+        write_split(splits, run.path / SPLIT)
+    return tuple(
+        Cases(
+            training=tuple(case.id for case in split.cases_of("training", members)),
+            validation=tuple(case.id for case in split.cases_of("validation", members)),
+        )
+        for split in splits
+    )

@@ -1,0 +1,27 @@
+"""What a finished pre-training is worth, by its own validations: said once, at the end."""
+
+from __future__ import annotations
+
+from genesis_core.training.events import last_of_each_step
+from genesis_core.training.run_folder import RunFolder
+
+
+def never_better_than_the_mean(run: RunFolder) -> str | None:
+    """Return a warning if no validation of the run was better than answering each sub-volume with its mean.
+
+    That answer needs no network: one that never beats it has learnt nothing worth transferring. None if it was beaten,
+    or if nothing was validated after the first step.
+    """
+    known = []
+    for event in last_of_each_step(run.events(), "validation"):
+        loss, mean = event.get("loss", event.get("train_loss")), event.get("return_mean")
+        if event["step"] > 0 and loss is not None and mean is not None:
+            known.append((loss, mean))
+    if not known or any(loss < mean for loss, mean in known):
+        return None
+    best, mean = min(known)
+    return (
+        f"this run never did better than returning each sub-volume's mean (loss {best:.5f} at best, the mean's "
+        f"{mean:.5f}): its network is no source to learn from. Train longer (--max-steps), raise "
+        "training.learning_rate if the loss still falls, lower it if the loss jumps, or look at the scans and recipe"
+    )
