@@ -32,6 +32,7 @@ command = settings_command(
         "--out": "out",
         "--data": "data",
         "--minutes": "minutes",
+        "--finetune-minutes": "finetune_minutes",
         "--scans": "scans",
         "--width": "width",
         "--batch-size": "batch_size",

@@ -19,13 +19,16 @@ from genesis_core.settings import Settings, setting
 
 if TYPE_CHECKING:
     from genesis_core.inference.restore import Restoration
+    from genesis_core.studies.demo_transfer import Transfer
     from genesis_core.training.run_folder import RunFolder
     from genesis_core.volumes.scans import Scan
     from genesis_core.volumes.volume import Volume
 
 Say = Callable[[str], None]
 # What the demo makes, and alone may remove.
-_MADE = ("scans", "run", "restored", "contact_sheet.png", "report.html")
+_MADE = (
+    "scans", "run", "restored", "labelled", "segmenter", "segmented", "evaluation", "contact_sheet.png", "report.html",
+)  # fmt: skip
 _MARK = "demo_of_napari_genesis.txt"
 # Restoring a whole body takes minutes; a block of this many voxels (z, y, x) shows the same.
 _BLOCK = (96, 192, 192)
@@ -36,7 +39,14 @@ class DemoSettings(Settings):
 
     out: Path | None = setting(None, "Folder for everything the demo makes.")
     data: Path | None = setting(None, "Folder of your own scans; empty: synthetic thorax CTs.")
-    minutes: float = setting(2.5, "Time spent training.", unit="minutes", gt=0, le=600)
+    minutes: float = setting(1.75, "Time spent pre-training.", unit="minutes", gt=0, le=600)
+    finetune_minutes: float = setting(
+        0.75,
+        "Time spent learning to segment a few labelled ones of the synthetic scans; 0: none.",
+        unit="minutes",
+        ge=0,
+        le=600,
+    )
     scans: int = setting(10, "Synthetic scans to make.", ge=2, le=1000)
     width: int = setting(8, "Width of the network.", ge=1, le=64)
     batch_size: int = setting(2, "Sub-volumes per training step.", ge=1, le=64)
@@ -56,6 +66,7 @@ class DemoResult:
     restoration: Restoration
     seconds: dict[str, float]
     warnings: tuple[str, ...]
+    transfer: Transfer | None = None
 
 
 def run_demo(settings: DemoSettings, say: Say, report: Callable[[dict[str, Any]], None] | None = None) -> Path:
@@ -89,12 +100,16 @@ def run_demo(settings: DemoSettings, say: Say, report: Callable[[dict[str, Any]]
         scan, held_out = _scan_to_show(data, run)
         say(f"restoring {'a held-out scan' if held_out else 'a scan'}")
         shown, restoration = _restore(scan, run, out / "restored")
+    transfer = None
+    if settings.data is None and settings.finetune_minutes > 0:
+        with _timed(seconds, "learning to segment, and the test"):
+            transfer = _transfer(settings, out, data, run, say, report)
     with _timed(seconds, "drawing"):
         _write_contact_sheet(shown, run, settings, out / "contact_sheet.png")
         # A report may be passed on: the user's own scans go by their pseudonyms there.
         name = scan.relative if settings.data is None else scan.id
         name += "" if held_out else " (also trained on)"
-        result = DemoResult(settings, run, name, shown, restoration, seconds, tuple(dict.fromkeys(warnings)))
+        result = DemoResult(settings, run, name, shown, restoration, seconds, tuple(dict.fromkeys(warnings)), transfer)
     path = out / "report.html"
     write_report(result, out / "contact_sheet.png", path)
     return path
@@ -150,6 +165,39 @@ def _pretrain(data: Path, out: Path, settings: DemoSettings, report: Callable[[d
         max_hours=settings.minutes / 60,
         seed=settings.seed,
         report=report,
+    )
+
+
+def _transfer(
+    settings: DemoSettings,
+    out: Path,
+    scans: Path,
+    run: RunFolder,
+    say: Say,
+    report: Callable[[dict[str, Any]], None] | None,
+) -> Transfer:
+    from genesis_core.studies.demo_transfer import TEST_SCANS, TRAINING_SCANS, learn_and_test, make_labelled_set
+    from genesis_core.training.run_settings import read_settings
+    from genesis_core.volumes.scans import list_scans
+
+    stored = read_settings(run)
+    assert stored.cases is not None
+    names = {scan.id: scan.relative for scan in list_scans(scans)}
+    training = [names[one] for one in stored.cases.training][:TRAINING_SCANS]
+    test = [names[one] for one in stored.cases.validation][:TEST_SCANS]
+    say(f"learning to segment from {len(training)} labelled scans, for {settings.finetune_minutes:g} minutes")
+    make_labelled_set(out / "labelled", scans, 100 * settings.seed, training, test)
+    return learn_and_test(
+        out / "labelled",
+        out,
+        run,
+        training=training,
+        test=test,
+        minutes=settings.finetune_minutes,
+        batch_size=settings.batch_size,
+        learning_rate=settings.learning_rate,
+        seed=settings.seed,
+        report=report or (lambda _event: None),
     )
 
 

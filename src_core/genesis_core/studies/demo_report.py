@@ -16,29 +16,13 @@ from genesis_core.pictures.encoding import data_uri
 from genesis_core.pictures.mosaic import Row, Tile, sheet
 from genesis_core.pictures.slices import Pixels, grey, signed_difference
 from genesis_core.studies.demo import DemoResult
+from genesis_core.studies.demo_transfer_section import transfer_section
+from genesis_core.studies.page import html_page
 from genesis_core.training.events import last_of_each_step
 from genesis_core.training.previews import read_preview
 
 # Differences of restorations are shown in colour up to this share of the range [0, 1].
 _LIMIT = 0.25
-
-_STYLE = """
-body { font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; color: #1a1c20;
-  background: #fff; max-width: 68rem; margin: 2.5rem auto; padding: 0 1.25rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; } h2 { font-size: 1.25rem; margin: 2.6rem 0 .4rem; }
-p { max-width: 46rem; } .lead { color: #4a5160; margin-top: 0; }
-img { max-width: 100%; height: auto; display: block; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(8rem, 1fr)); gap: .8rem;
-  margin: 1.4rem 0; padding: 0; list-style: none; }
-.figures li { background: #f4f6f9; border-radius: .5rem; padding: .7rem .9rem; }
-.figures b { display: block; font-size: 1.45rem; line-height: 1.2; }
-.figures span { color: #4a5160; font-size: .88rem; }
-table { border-collapse: collapse; margin: .6rem 0; } td, th { text-align: left; padding: .25rem 1.4rem .25rem 0;
-  border-bottom: 1px solid #e3e6eb; vertical-align: top; } td:not(:first-child) { font-variant-numeric: tabular-nums; }
-pre { background: #f4f6f9; border-radius: .5rem; padding: .9rem 1rem; overflow-x: auto; font-size: .88rem; }
-.note { border-left: .25rem solid #e69f00; background: #fdf6e7; padding: .6rem .9rem; border-radius: .2rem; }
-small { color: #4a5160; }
-"""
 
 
 def write_report(result: DemoResult, contact_sheet: Path, path: Path) -> None:
@@ -50,17 +34,12 @@ def write_report(result: DemoResult, contact_sheet: Path, path: Path) -> None:
         _curves(result, validations, steps),
         _triplets(result),
         _whole_scan(result),
+        *([transfer_section(result.transfer)] if result.transfer is not None else []),
         _contact_sheet(contact_sheet),
         _figures_table(result, validations, steps),
         _next(result),
     ]
-    body = "\n".join(parts)
-    write_text(
-        path,
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>napari-genesis: demo</title>'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
-        f"<body>\n{body}\n</body></html>\n",
-    )
+    write_text(path, html_page("napari-genesis: demo", "\n".join(parts)))
 
 
 def _loss(event: dict[str, Any]) -> float:
@@ -246,6 +225,8 @@ def _next(result: DemoResult) -> str:
 napari-genesis pretrain YOUR_SCANS --out runs/first --max-hours 8
 napari-genesis runs show runs/first                   # losses beside the baselines
 napari-genesis restore SCAN --model {run} --out restored
+napari-genesis inspect YOUR_LABELLED_SCANS --labelled # what is drawn, what is wrong with it, and the fix
+napari-genesis finetune YOUR_LABELLED_SCANS --source runs/first --out runs/organ --dry-run
 napari-genesis corrupt SCAN --contact-sheet sheet.png --model {run}"""
     return (
         "<h2>What to do next</h2><p>A few minutes on a processor only show that the path works. A network worth "

@@ -10,18 +10,21 @@ import pytest
 
 from genesis_core.cli.main import run
 
-QUICK = ["--minutes", "0.05", "--scans", "2", "--width", "2"]
+QUICK = ["--minutes", "0.05", "--finetune-minutes", "0.05", "--scans", "2", "--width", "2"]
 
 
 def test_the_demo_ends_with_one_self_contained_page(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "demo"
     assert run(["demo", "--out", str(out), *QUICK]) == 0, capfd.readouterr().err
     page = (out / "report.html").read_text(encoding="utf-8")
-    for words in ("returning the input", "returning the mean", "a whole scan", "What to do next", "Synthetic"):
+    sections = ("returning the input", "returning the mean", "a whole scan", "learnt to segment", "What to do next")
+    for words in (*sections, "Synthetic"):
         assert words.lower() in page.lower()
-    assert page.count("data:image/png;base64,") == 3
+    assert page.count("data:image/png;base64,") == 4
     assert not re.search(r"<script|<link|src=\"http", page)
     assert str(tmp_path) not in page
+    assert (out / "evaluation" / "report.html").is_file()
+    assert (out / "segmenter" / "model" / "model.yaml").is_file()
     assert run(["demo", "--out", str(out), *QUICK]) == 2
     assert "exists already" in capfd.readouterr().err
 

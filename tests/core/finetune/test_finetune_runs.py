@@ -1,0 +1,206 @@
+"""Fine-tuning as a user runs it: from a folder to a model, stopped, resumed, in folds, and with wrong input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from safetensors.numpy import load_file
+
+import genesis_core as gc
+from genesis_core.cli.main import run
+from genesis_core.model.ensemble import load_ensemble
+from genesis_core.phantom.labels import LABELS
+from genesis_core.phantom.thorax import make_phantom
+from genesis_core.volumes.label_volume import LabelVolume, Structure
+from genesis_core.volumes.label_writing import write_labels
+from genesis_core.volumes.voxel_fingerprint import image_fingerprint
+from genesis_core.volumes.writing import write_volume
+
+STRUCTURES = ("lung_right", "lung_left", "liver")
+QUICK = {
+    "network": {"width": 2},
+    "training": {"validate_every": 3, "checkpoint_every": 2, "batch_size": 2, "precision": "float32", "threads": 1},
+    "validation_samples": 2,
+    "sampling": {"patch_size": [16, 24, 24]},
+    "data": {"spacing": "as scanned"},
+}
+
+
+@pytest.fixture(scope="module")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Five small phantoms with three structures; names that must not show in a run."""
+    folder = tmp_path_factory.mktemp("set") / "labelled"
+    (folder / "images").mkdir(parents=True)
+    (folder / "labels").mkdir()
+    for number in range(5):
+        phantom = make_phantom(number, (28, 40, 40))
+        array = np.zeros(phantom.labels.array.shape, np.uint8)
+        for value, name in enumerate(STRUCTURES, start=1):
+            array[phantom.labels.array == LABELS[name]] = value
+        structures = tuple(Structure(name, value) for value, name in enumerate(STRUCTURES, start=1))
+        name = f"secret_patient_{number}.nii.gz"
+        write_volume(phantom.volume, folder / "images" / name)
+        write_labels(LabelVolume((array,), phantom.labels.geometry, structures), folder / "labels" / name)
+    return folder
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    return load_file(folder / "model" / "weights.safetensors")
+
+
+def equal(first: dict[str, Any], second: dict[str, Any]) -> bool:
+    return first.keys() == second.keys() and all(np.array_equal(first[key], second[key]) for key in first)
+
+
+def after(steps: int) -> Callable[[], bool]:
+    asked = iter(range(10**6))
+    return lambda: next(asked) >= steps
+
+
+def test_a_labelled_folder_becomes_a_model_that_segments(labelled: Path, tmp_path: Path) -> None:
+    done = gc.finetune(labelled, tmp_path / "run", settings=QUICK, max_steps=6, folds=1)
+    assert done.status().state == "finished"
+    model = gc.load_model(tmp_path / "run")
+    assert [entry.name for entry in model.card.structures] == list(STRUCTURES)
+    assert model.card.task == "segmentation"
+    assert model.card.activation == "softmax"
+    scores = json.loads((tmp_path / "run" / "held_out.json").read_text())
+    assert len(scores["cases"]) == 1
+    assert model.card.metrics["held_out_mean_dice"] == scores["means"]["mean_dice"]
+    stored = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())
+    assert stored["plan"]["training.max_steps"].startswith("6: as you set it")
+    assert stored["cases"]["validation"] == list(scores["cases"])
+    scan = gc.read_volume(labelled / "images" / "secret_patient_0.nii.gz")
+    assert gc.segment(model, scan).labels.geometry == scan.geometry
+
+
+def test_no_name_of_a_scan_is_written_into_the_run(labelled: Path, tmp_path: Path) -> None:
+    gc.finetune(labelled, tmp_path / "run", settings=QUICK, max_steps=2, folds=1)
+    for path in (tmp_path / "run").rglob("*"):
+        if path.is_file():
+            assert b"secret_patient" not in path.read_bytes(), path
+
+
+def test_a_stopped_run_resumes_to_the_very_same_weights(labelled: Path, tmp_path: Path) -> None:
+    gc.finetune(labelled, tmp_path / "whole", settings=QUICK, max_steps=6, folds=1)
+    stopped = gc.finetune(labelled, tmp_path / "halves", settings=QUICK, max_steps=6, folds=1, stop=after(30))
+    assert stopped.status().state == "stopped"
+    resumed = gc.finetune(out=tmp_path / "halves", resume=True)
+    assert resumed.status().state == "finished"
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "halves"))
+    assert (tmp_path / "halves" / "held_out.json").read_text() == (tmp_path / "whole" / "held_out.json").read_text()
+
+
+def test_folds_hold_every_case_out_once_and_are_applied_together(labelled: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    gc.finetune(labelled, out, settings=QUICK, max_steps=2, folds=2)
+    scores = json.loads((out / "held_out.json").read_text())
+    assert len(scores["cases"]) == 5
+    models = load_ensemble(out)
+    assert len(models) == 2
+    held_out = [
+        yaml.safe_load((out / "folds" / str(k) / "run.yaml").read_text())["cases"]["validation"] for k in (0, 1)
+    ]
+    assert sorted([*held_out[0], *held_out[1]]) == sorted(scores["cases"])
+    assert run(["finetune", "--resume", "--out", str(out)]) == 0
+
+
+def test_stopped_folds_go_on_where_they_were(labelled: Path, tmp_path: Path) -> None:
+    gc.finetune(labelled, tmp_path / "whole", settings=QUICK, max_steps=3, folds=2)
+    first = gc.finetune(labelled, tmp_path / "run", settings=QUICK, max_steps=3, folds=2, stop=after(45))
+    assert first.status().state == "stopped"
+    assert gc.finetune(out=tmp_path / "run", resume=True).status().state == "finished"
+    for fold in ("0", "1"):
+        assert equal(weights(tmp_path / "whole" / "folds" / fold), weights(tmp_path / "run" / "folds" / fold))
+
+
+def test_a_source_gives_its_weights_width_norm_and_intensities(labelled: Path, tmp_path: Path) -> None:
+    settings = {"network": {"width": 3}, "training": {"precision": "float32", "threads": 1}, "validation_samples": 2}
+    gc.pretrain(labelled / "images", tmp_path / "source", settings=settings, max_steps=2, patch_size=(16, 24, 24))
+    quick = {**QUICK, "network": {}}
+    heard: list[dict[str, Any]] = []
+    gc.finetune(
+        labelled,
+        tmp_path / "run",
+        source=tmp_path / "source",
+        settings=quick,
+        max_steps=1,
+        folds=1,
+        report=heard.append,
+    )
+    card = gc.load_model(tmp_path / "run").card
+    assert (card.network.width, card.network.norm) == (3, "batch")
+    assert card.source == "source"
+    transfer = next(event for event in heard if event["event"] == "transfer")
+    assert "start from model 'source' (encoder+decoder)" in transfer["message"]
+
+
+def test_it_is_said_aloud_if_pre_training_saw_a_held_out_scan(labelled: Path, tmp_path: Path) -> None:
+    settings = {"network": {"width": 2}, "training": {"precision": "float32", "threads": 1}, "validation_samples": 2}
+    gc.pretrain(labelled / "images", tmp_path / "source", settings=settings, max_steps=1, patch_size=(16, 24, 24))
+    seen = set(gc.load_model(tmp_path / "source").card.data["seen"])
+    cases = gc.find_labelled(labelled).cases
+    was_seen = {case.id: image_fingerprint(gc.read_volume(case.images[0].path)) in seen for case in cases}
+    assert sorted(was_seen.values()) == [False, True, True, True, True]
+    for held_out in was_seen:
+        heard: list[dict[str, Any]] = []
+        split = {"training": [name for name in was_seen if name != held_out], "validation": [held_out]}
+        gc.finetune(
+            labelled,
+            tmp_path / held_out,
+            source=tmp_path / "source",
+            settings={**QUICK, "network": {}, "cases": split},
+            max_steps=1,
+            report=heard.append,
+        )
+        warned = any("pre-trained on 1 of the scans" in event.get("message", "") for event in heard)
+        assert warned == was_seen[held_out]
+
+
+def test_only_the_structures_asked_for_are_learnt(labelled: Path, tmp_path: Path) -> None:
+    settings = {**QUICK, "data": {"spacing": "as scanned", "structures": ["liver"]}}
+    gc.finetune(labelled, tmp_path / "run", settings=settings, max_steps=1, folds=1)
+    card = gc.load_model(tmp_path / "run").card
+    assert [(entry.name, entry.value) for entry in card.structures] == [("liver", 3)]
+    assert card.activation == "sigmoid"
+
+
+def test_the_plan_is_shown_without_writing_anything(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["finetune", str(labelled), "--out", str(tmp_path / "run"), "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "The plan, and why:" in shown
+    assert "training.max_steps = 1000" in shown
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["--structures", "spleen"], 1, "spleen is none of the set's; it has lung_right, lung_left, liver"),
+        (["--source", "nowhere"], 1, "nowhere: no such folder"),
+        (["--spacing", "-1,1,1"], 2, "spacing"),
+    ],
+)
+def test_wrong_settings_are_named(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, words: str
+) -> None:
+    assert run(["finetune", str(labelled), "--out", str(tmp_path / "run"), *arguments]) == code
+    assert words in capsys.readouterr().err
+
+
+def test_a_folder_without_pairs_is_refused_with_what_was_looked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "in").mkdir()
+    write_volume(make_phantom(1, (8, 8, 8)).volume, tmp_path / "in" / "a.nii.gz")
+    assert run(["finetune", str(tmp_path / "in"), "--out", str(tmp_path / "run")]) == 1
+    assert "images/" in capsys.readouterr().err
+    assert not (tmp_path / "run" / "model").exists()
