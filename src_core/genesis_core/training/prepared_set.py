@@ -129,6 +129,8 @@ def prepare_set(
     if len(splits) == 1:
         settings = settings.model_copy(update={"cases": splits[0]})
     write_settings(run, settings)
+    for message in _seen_before(found, start, splits):
+        say("warning", {"step": 0, "message": message}, None)
     counted = (
         f"{len(cases)} cases of {found.facts.subjects} subjects to learn {', '.join(o.name for o in target.outputs)}"
     )
