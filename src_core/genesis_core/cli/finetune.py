@@ -20,6 +20,17 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
     if run.status().state == "stopped":
         output.say(f"go on with: napari-genesis finetune --resume --out {run.path}")
         return 130
+    if settings.twins:
+        from genesis_core.studies.twins import train_twins
+
+        with TrainingReport(output) as report:
+            answers = train_twins(run, report=report)
+        if answers is None:
+            output.say(f"go on with: napari-genesis finetune --resume --twins --out {run.path}")
+            return 130
+        for answer in answers:
+            output.record({"event": "twin_answer", "twin": answer.twin, "verdict": answer.verdict})
+            output.say(answer.sentence())
     output.say(f"model: {run.path}")
     output.say(f"next: napari-genesis segment SCAN --model {run.path} --out segmented")
     return 0
@@ -80,6 +91,7 @@ command = settings_command(
         "--modality": "data.modality",
         "--transfer": "transfer",
         "--freeze": "freezing.freeze",
+        "--twins": "twins",
         "--validate-every": "training.validate_every",
         "--checkpoint-every": "training.checkpoint_every",
         "--precision": "training.precision",

@@ -95,6 +95,9 @@ class TrainingReport:
     def _on_transfer(self, event: dict[str, Any]) -> None:
         self._say(event["message"])
 
+    def _on_twin(self, event: dict[str, Any]) -> None:
+        self._say(event["message"])
+
     def _on_fold(self, event: dict[str, Any]) -> None:
         self._say(f"fold {event['fold']} of {event['folds']}")
 

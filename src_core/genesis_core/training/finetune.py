@@ -18,7 +18,7 @@ from genesis_core.settings import dump_yaml, validate
 from genesis_core.training.events import Event
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.fold import train_fold
-from genesis_core.training.held_out import FILE, Scores, means, read_scores, write_scores
+from genesis_core.training.held_out import FILE, HeldOut, means, read_scores, write_scores
 from genesis_core.training.prepared_set import PreparedSet, prepare_set, starting_point
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import write_settings
@@ -124,7 +124,7 @@ def is_scored(run: RunFolder, settings: FinetuneSettings) -> bool:
 def _train_folds(run: RunFolder, prepared: PreparedSet, request: StopRequest, report: Reporter | None) -> None:
     """Train one model per fold, each in a run folder of its own, then list them as one ensemble."""
     count = len(prepared.splits)
-    scores: Scores = {}
+    held_out = HeldOut({}, {})
     steps = 0
     for number in range(count):
         fold = RunFolder(run.path / "folds" / str(number))
@@ -144,12 +144,12 @@ def _train_folds(run: RunFolder, prepared: PreparedSet, request: StopRequest, re
         if status.state != "finished":
             run.set_status("stopped", steps, None, f"fold {number + 1} of {count}: {status.message}")
             return
-        scores |= read_scores(fold.path / FILE) or {}
+        held_out = held_out.joined(read_scores(fold.path / FILE) or HeldOut({}, {}))
         run.heartbeat(steps, None)
-    write_scores(run.path / FILE, scores)
+    write_scores(run.path / FILE, held_out)
     write_text(run.path / ENSEMBLE, dump_yaml({"models": [f"folds/{number}/model" for number in range(count)]}))
     message = f"all {count} folds done"
-    event = run.write_event("folds_finished", step=steps, folds=count, reason=message, **means(scores))
+    event = run.write_event("folds_finished", step=steps, folds=count, reason=message, **means(held_out.scores))
     if report:
         report(event)
     run.set_status("finished", steps, steps, message)

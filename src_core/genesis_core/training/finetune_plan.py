@@ -96,6 +96,11 @@ def make_plan(facts: SetFacts, machine: Machine, given: Given, source: ModelCard
         memory = step_memory(patch, batch, width, machine.item)
         reasons["sampling.patch_size"] = f"{_size(patch)} voxels: the largest that fits into the memory that is free."
     reasons["memory"] = f"a step takes about {memory / 1e9:.1f} GB; {machine.memory / 1e9:.1f} GB are free."
+    if memory > machine.memory:
+        warnings.append(
+            f"a step is estimated to take {memory / 1e9:.1f} GB, and {machine.memory / 1e9:.1f} GB are free: lower "
+            "--patch-size, --batch-size or --width, or close other programs"
+        )
     if source is not None:
         warnings += _against_source(source, spacing or facts.median_spacing, patch)
     folds, keep = _folds(facts, given, reasons)

@@ -113,6 +113,11 @@ class FinetuneSettings(Settings):
         _NETWORK, "The network; its width and norm are the source's, where there is one."
     )
     training: FinetuneTraining = setting(FinetuneTraining(), "Optimiser, schedule, budget and precision.")
+    twins: bool = setting(
+        False,
+        "Then train it again from scratch at equal budget, and say whether the source helped; takes twice as long "
+        "again.",
+    )
     plan: dict[str, str] = setting({}, "Why what was planned is as it is; written by the run.")
     seed: int = setting(0, "Every random decision follows from it.", ge=0)
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")

@@ -168,7 +168,7 @@ def _score(
     model = load_model(run.model, prepared.start.device)
     step = run.status().step
     try:
-        scores = score_held_out(
+        held_out = score_held_out(
             model,
             [prepared.cases[name] for name in cases.validation],
             prepared.target,
@@ -181,11 +181,11 @@ def _score(
         message = f"asked to stop ({request.reason}) while the held-out cases were segmented"
         run.set_status("stopped", step, settings.training.max_steps, message)
         return
-    figures = {f"held_out_{name}": value for name, value in means(scores).items()}
+    figures = {f"held_out_{name}": value for name, value in means(held_out.scores).items()}
     card = model.card.model_copy(update={"metrics": {**model.card.metrics, **figures}})
     save_model(run.model, model.network, card)
-    write_scores(run.path / FILE, scores)
-    say("scores", {"step": step, "cases": len(scores), **means(scores)}, None)
+    write_scores(run.path / FILE, held_out)
+    say("scores", {"step": step, "cases": len(held_out.scores), **means(held_out.scores)}, None)
 
 
 def _save_model(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,18 @@ FILE = "held_out.json"
 Scores = dict[str, dict[str, float | None]]
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """Dice of held-out cases by pseudonym and structure (None: neither draws it), and whose each case is."""
+
+    scores: Scores
+    subjects: dict[str, str]
+
+    def joined(self, other: HeldOut) -> HeldOut:
+        """Return the cases of both."""
+        return HeldOut({**self.scores, **other.scores}, {**self.subjects, **other.subjects})
+
+
 def score_held_out(
     model: Model,
     cases: Sequence[Case],
@@ -36,15 +49,16 @@ def score_held_out(
     precision: Any,
     report: Callable[[str, dict[str, float | None]], None],
     stop: Callable[[], bool],
-) -> Scores:
-    """Segment every case whole and return its Dice per structure, by the case's pseudonym.
+) -> HeldOut:
+    """Segment every case whole and return its Dice per structure.
 
-    None where neither draws the structure. report: called with the pseudonym and the Dice of each case.
+    report: called with the pseudonym and the Dice of each case.
     Raises Stopped if `stop` says so between windows; VolumeError if a case cannot be read any more.
     """
     from genesis_core.inference.segment import segment
     from genesis_core.metrics.overlap import overlap
     from genesis_core.volumes.labelled.reading_cases import read_case
+    from genesis_core.volumes.labelled.splitting import subject_id
 
     scores: Scores = {}
     for case in cases:
@@ -63,7 +77,7 @@ def score_held_out(
                 dice[name] = None if value is None else round(value, 5)
         scores[case.id] = dice
         report(case.id, dice)
-    return scores
+    return HeldOut(scores, {case.id: subject_id(case.subject) for case in cases})
 
 
 def _drawn(label: LabelVolume, names: Sequence[str]) -> NDArray[np.bool_] | None:
@@ -82,16 +96,21 @@ def means(scores: Scores) -> dict[str, float]:
     return {**figures, "mean_dice": round(fmean(figures.values()), 5)} if figures else {}
 
 
-def write_scores(path: Path, scores: Scores) -> None:
+def write_scores(path: Path, held_out: HeldOut) -> None:
     """Write the scores and their means as JSON, atomically."""
-    write_text(path, json.dumps({"v": 1, "means": means(scores), "cases": scores}, indent=1) + "\n")
+    values = {
+        "v": 1,
+        "means": means(held_out.scores),
+        "cases": held_out.scores,
+        "subjects": {name: held_out.subjects[name] for name in held_out.scores},
+    }
+    write_text(path, json.dumps(values, indent=1) + "\n")
 
 
-def read_scores(path: Path) -> Scores | None:
+def read_scores(path: Path) -> HeldOut | None:
     """Return the scores of a finished fold, or None if it has none yet."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        return HeldOut(values["cases"], values["subjects"])
+    except (FileNotFoundError, ValueError, KeyError):
         return None
-    scores: Scores = values["cases"]
-    return scores

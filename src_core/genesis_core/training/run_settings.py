@@ -15,7 +15,7 @@ from genesis_core.training.pretrain_settings import PretrainSettings
 from genesis_core.training.run_folder import RunFolder
 
 # What may be changed when a run goes on: where things are and how long it may take, never what is computed.
-_CHANGEABLE = ("out", "resume", "device", "data.path_map", "training.max_hours")
+_CHANGEABLE = ("out", "resume", "device", "data.path_map", "training.max_hours", "twins")
 # Where things are, by task: dotted keys of folders and files.
 _PATHS = {
     "restoration": ("data.scans", "data.series", "data.cache"),

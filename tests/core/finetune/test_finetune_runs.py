@@ -163,6 +163,29 @@ def test_it_is_said_aloud_if_pre_training_saw_a_held_out_scan(labelled: Path, tm
         assert warned == was_seen[held_out]
 
 
+def test_twins_are_trained_at_equal_budget_on_the_same_cases(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = {"network": {"width": 2}, "training": {"precision": "float32", "threads": 1}, "validation_samples": 2}
+    gc.pretrain(labelled / "images", tmp_path / "source", settings=settings, max_steps=1, patch_size=(16, 24, 24))
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump({**QUICK, "network": {}, "data": {"labelled": str(labelled)}}))
+    out = tmp_path / "run"
+    argv = ["finetune", "--config", str(config), "--source", str(tmp_path / "source"), "--max-steps", "2"]
+    assert run([*argv, "--folds", "1", "--twins", "--out", str(out)]) == 0
+    assert "nothing can be said" in capsys.readouterr().out
+    own = yaml.safe_load((out / "run.yaml").read_text())
+    for name in ("scratch", "scratch_plain"):
+        twin = yaml.safe_load((out / "twins" / name / "run.yaml").read_text())
+        assert twin["cases"] == own["cases"]
+        assert twin["training"] == own["training"]
+        assert twin["network"] == own["network"]
+        assert twin["source"] is None
+    assert twin["augmentation"]["recipe_probability"] == 0
+    answers = json.loads((out / "twins.json").read_text())
+    assert answers["scratch"]["verdict"] == "too few subjects to tell"
+
+
 def test_only_the_structures_asked_for_are_learnt(labelled: Path, tmp_path: Path) -> None:
     settings = {**QUICK, "data": {"spacing": "as scanned", "structures": ["liver"]}}
     gc.finetune(labelled, tmp_path / "run", settings=settings, max_steps=1, folds=1)
