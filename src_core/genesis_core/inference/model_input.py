@@ -28,6 +28,8 @@ _CERTAIN = 0.9
 _FAR_SPACING = 1.5
 # So is a percentile this share of the training scans' whole range beyond its own.
 _FAR_INTENSITY = 0.25
+# A patch is rounded up to what a network can halve; only a scan that fills less than this share of it is worth a word.
+_MUCH = 0.75
 PERCENTILES = (0.5, 50.0, 99.5)
 
 
@@ -63,7 +65,7 @@ def remarks(
         found += _intensities(volumes, card)
     if patch != tuple(card.patch_size):
         found.append(f"The patch {tuple(card.patch_size)} was rounded up to {patch}, which the network can halve.")
-    short = [axis for axis, length, size in zip("zyx", grid.shape, patch, strict=True) if length < size]
+    short = [axis for axis, length, size in zip("zyx", grid.shape, patch, strict=True) if length < _MUCH * size]
     if short:
         found.append(
             f"The scan is shorter than the patch along {', '.join(short)} ({grid.shape} against {patch}, z, y, x): "

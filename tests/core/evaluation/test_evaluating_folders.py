@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -249,3 +250,14 @@ def test_real_label_maps_score_one_against_themselves_and_less_when_shifted(real
         assert liver.hd95_mm == pytest.approx(step, rel=0.02)
     text = (tmp_path / "out" / "report.html").read_text()
     assert text.count("<img ") >= 3
+
+
+def test_what_segment_writes_beside_its_label_maps_is_no_prediction(tmp_path: Path) -> None:
+    predictions, references = folders(tmp_path, 2)
+    for name in ("case0", "case1"):
+        source = next(predictions.glob(f"{name}*"))
+        for kind in ("uncertainty", "spread"):
+            shutil.copyfile(source, predictions / f"{name}_{kind}.nii.gz")
+    done = gc.evaluate(predictions, references)
+    assert len(done.cases) == 2
+    assert not done.left_out

@@ -28,7 +28,7 @@ _PREDICTION = re.compile(
     r"[-_. ](?:pred|preds|prediction|predictions|predicted|segmentation|seg|labels?|mask|output)$", re.I
 )
 # Files that lie beside predictions and are none.
-_BESIDE = re.compile(r"[-_. ](?:uncertainty|probabilit(?:y|ies)|restored|residual|outside_window|logits)$", re.I)
+_BESIDE = re.compile(r"[-_. ](?:uncertainty|spread|probabilit(?:y|ies)|restored|residual|outside_window|logits)$", re.I)
 
 
 @dataclass(frozen=True)
