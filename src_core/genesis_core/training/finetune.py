@@ -23,6 +23,7 @@ from genesis_core.training.prepared_set import PreparedSet, prepare_set, startin
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import write_settings
 from genesis_core.training.run_start import find_run
+from genesis_core.training.shortcuts import with_shortcuts
 from genesis_core.training.stopping import StopRequest
 
 Reporter = Callable[[Event], None]
@@ -55,7 +56,6 @@ def finetune(
     Raises SettingsError, VolumeError, SamplingError, ModelError, TrainingError, RunError, OutputExistsError.
     Source: Zhou et al. 2021, sec. 3.2 (fine-tuning all layers of encoder and decoder).
     """
-    values: dict[str, Any] = dict(settings or {})
     shortcuts = {
         "data.labelled": None if labelled is None else Path(labelled),
         "out": Path(out),
@@ -70,11 +70,7 @@ def finetune(
         "sampling.patch_size": patch_size,
         "network.width": width,
     }
-    for key, value in shortcuts.items():
-        if value is not None:
-            group, _, name = key.rpartition(".")
-            target = values.setdefault(group, {}) if group else values
-            target[name] = value
+    values = with_shortcuts(settings or {}, shortcuts)
     return run_finetuning(validate(FinetuneSettings, values, where="finetune"), report=report, stop=stop)
 
 

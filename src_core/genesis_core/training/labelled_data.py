@@ -11,9 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from genesis_core.errors import GenesisError, SamplingError, SettingsError
-from genesis_core.parallel import for_each
-from genesis_core.sampling.labelled_cache import IGNORE, CachedCase, open_cached_case
+from genesis_core.errors import SamplingError, SettingsError
+from genesis_core.sampling.labelled_cache import IGNORE
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.set_facts import SetFacts, StructureFacts, Triple
 from genesis_core.volumes.label_volume import Structure
@@ -21,7 +20,6 @@ from genesis_core.volumes.labelled.case import Case
 from genesis_core.volumes.labelled.check_records import CaseRecord, LabelledCheck
 from genesis_core.volumes.labelled.checking import check_labelled
 from genesis_core.volumes.labelled.finding import find_labelled
-from genesis_core.volumes.preprocessing import Preprocessing
 from genesis_core.volumes.volume import Modality
 
 # Called with the kind of an event, its values, and the sentence for the person, where it names a file.
@@ -82,40 +80,6 @@ def look_at_set(
     records = [record for record in check.usable if record.name in names]
     modality = _modality(records, data.modality)
     return LabelledSet(check, cases, structures, _facts(records, cases, structures, modality, folder.channels))
-
-
-def prepare_cases(
-    found: LabelledSet,
-    cases: Sequence[Case],
-    preprocessing: Preprocessing,
-    settings: FinetuneSettings,
-    report: Report,
-    should_stop: Callable[[], bool] | None = None,
-) -> list[CachedCase] | None:
-    """Put the cases into the cache; bad ones are reported and left out. None if `should_stop` said so.
-
-    Raises SamplingError if none can be used, CacheError if the cache cannot be written.
-    """
-    ready: dict[int, CachedCase] = {}
-    for index, result in for_each(
-        cases,
-        lambda case: open_cached_case(case, found.structures, preprocessing, settings.data.cache),
-        progress=lambda done, total: report("preparing", {"done": done, "total": total}, None),
-        should_stop=should_stop,
-    ):
-        if isinstance(result, CachedCase):
-            ready[index] = result
-        elif isinstance(result, GenesisError):
-            case = cases[index]
-            text = f"is left out: {result}"
-            report("warning", {"step": 0, "message": f"{case.id} {text}"}, f"{case.name} ({case.id}) {text}")
-        else:
-            raise result
-    if should_stop is not None and should_stop():
-        return None
-    if not ready:
-        raise SamplingError(f"none of the {len(cases)} cases can be prepared; what was wrong with each is said above")
-    return [ready[index] for index in sorted(ready)]
 
 
 def _chosen(check: LabelledCheck, names: Sequence[str]) -> tuple[Structure, ...]:

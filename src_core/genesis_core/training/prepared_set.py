@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from genesis_core.errors import RunError, SettingsError
-from genesis_core.sampling.labelled_cache import IGNORE, CachedCase
-from genesis_core.targets.segmentation_target import Region, Target, choose_activation
+from genesis_core.sampling.labelled_cache import CachedCase
+from genesis_core.sampling.labelled_preparing import prepare_cases
+from genesis_core.targets.segmentation_target import Region, Target, choose_activation, without_ignored
 from genesis_core.training.events import Event
 from genesis_core.training.finetune_plan import Given, Machine, Plan, make_plan
 from genesis_core.training.finetune_settings import FinetuneSettings
-from genesis_core.training.labelled_data import LabelledSet, look_at_set, prepare_cases
+from genesis_core.training.labelled_data import LabelledSet, look_at_set
 from genesis_core.training.pretrain_settings import Cases
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import write_settings
@@ -114,9 +115,19 @@ def prepare_set(
         for message in (*plan.warnings, *_source_warnings(found, start)):
             say("warning", {"step": 0, "message": message}, None)
     preprocessing = settings.data.preprocessing(found.facts.modality)
-    prepared = prepare_cases(found, found.cases, preprocessing, settings, say, should_stop)
-    if prepared is None:
+    prepared, problems = prepare_cases(
+        found.cases,
+        found.structures,
+        preprocessing,
+        settings.data.cache,
+        progress=lambda done, total, _id: say("preparing", {"done": done, "total": total}, None),
+        should_stop=should_stop,
+    )
+    if should_stop():
         return None
+    for case, reason in problems:
+        text = f"is left out: {reason.removeprefix(f'{case.id}: ')}"
+        say("warning", {"step": 0, "message": f"{case.id} {text}"}, f"{case.name} ({case.id}) {text}")
     cached = {case.id: case for case in prepared}
     cases = {case.id: case for case in found.cases if case.id in cached}
     target, why = _target(settings, found, prepared)
@@ -225,7 +236,7 @@ def _seen_before(found: LabelledSet, start: Start, splits: tuple[Cases, ...]) ->
 
 
 def _target(settings: FinetuneSettings, found: LabelledSet, prepared: list[CachedCase]) -> tuple[Target, str]:
-    structures = tuple(one for one in found.structures if one.name.lower() != IGNORE)
+    structures = without_ignored(found.structures)
     regions = tuple(Region(name, tuple(members)) for name, members in settings.data.regions.items())
     activation, why = choose_activation(
         structures,

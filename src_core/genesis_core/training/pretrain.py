@@ -21,6 +21,7 @@ from genesis_core.training.run_settings import write_settings
 from genesis_core.training.run_start import find_run
 from genesis_core.training.saying import forward
 from genesis_core.training.settings import DEFAULT_STEPS
+from genesis_core.training.shortcuts import with_shortcuts
 from genesis_core.training.stopping import StopRequest
 from genesis_core.training.verdict import never_better_than_the_mean
 
@@ -63,7 +64,6 @@ def pretrain(
     Raises SettingsError, VolumeError, SamplingError, TrainingError, RunError, OutputExistsError.
     Source: Zhou et al. 2021, sec. 3.1.
     """
-    values: dict[str, Any] = with_preset(preset, dict(settings or {}))
     shortcuts = {
         "data.scans": None if scans is None else Path(scans),
         "out": Path(out),
@@ -77,11 +77,7 @@ def pretrain(
         "sampling.patch_size": patch_size,
         "network.width": width,
     }
-    for key, value in shortcuts.items():
-        if value is not None:
-            group, _, name = key.rpartition(".")
-            target = values.setdefault(group, {}) if group else values
-            target[name] = value
+    values = with_shortcuts(with_preset(preset, dict(settings or {})), shortcuts)
     return run_pretraining(validate(PretrainSettings, values, where="pretrain"), report=report, stop=stop)
 
 

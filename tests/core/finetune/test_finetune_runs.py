@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -78,6 +79,12 @@ def test_a_labelled_folder_becomes_a_model_that_segments(labelled: Path, tmp_pat
     assert stored["cases"]["validation"] == list(scores["cases"])
     scan = gc.read_volume(labelled / "images" / "secret_patient_0.nii.gz")
     assert gc.segment(model, scan).labels.geometry == scan.geometry
+
+
+def test_the_settings_a_caller_hands_in_stay_as_they_are(labelled: Path, tmp_path: Path) -> None:
+    before = copy.deepcopy(QUICK)
+    gc.finetune(labelled, tmp_path / "run", settings=QUICK, max_steps=1, folds=1, width=3)
+    assert before == QUICK
 
 
 def test_no_name_of_a_scan_is_written_into_the_run(labelled: Path, tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from genesis_core.atomic import write_text
 from genesis_core.errors import OutputExistsError
+from genesis_core.model.versions import software_versions
 from genesis_core.studies.evaluation.comparing import Comparison
 from genesis_core.studies.evaluation.definitions import METRICS
 from genesis_core.studies.evaluation.intervals import FEWEST, RESAMPLES
@@ -64,7 +64,7 @@ def as_json(done: Evaluation) -> dict[str, Any]:
         "settings": {"tolerance_mm": done.tolerance_mm, "resamples": RESAMPLES, "seed": done.seed},
         "definitions": {key: {"unit": m.unit, "better": m.better, "is": m.meaning} for key, m in METRICS.items()},
         "intervals": f"95 %, percentile bootstrap over subjects; none under {FEWEST} subjects",
-        "versions": _versions(),
+        "versions": software_versions(_PACKAGES),
         "summary": [_summary(one) for one in done.summary],
         "cases": [_case(case) for case in done.cases],
         "left_out": [{"case": name, "reason": reason} for name, reason in done.left_out],
@@ -98,13 +98,3 @@ def _case(case: ScoredCase) -> dict[str, Any]:
 
 def _comparison(one: Comparison, done: Evaluation) -> dict[str, Any]:
     return {**asdict(one), "better": one.better, "in_words": one.in_words(*done.titles)}
-
-
-def _versions() -> dict[str, str]:
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "not installed"
-    return found
