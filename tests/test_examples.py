@@ -6,14 +6,21 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def test_the_whole_path_from_python(tmp_path: Path) -> None:
-    script = REPOSITORY / "examples" / "pretrain_and_restore.py"
-    done = subprocess.run(
-        [sys.executable, str(script), str(tmp_path), "2"], capture_output=True, text=True, timeout=280
-    )
+@pytest.mark.parametrize(
+    ("script", "word", "made"),
+    [
+        ("pretrain_and_restore.py", "psnr", "residual.nii.gz"),
+        ("finetune_and_segment.py", "lung_right: ", "scores/report.html"),
+    ],
+)
+def test_an_example_runs_from_start_to_end(tmp_path: Path, script: str, word: str, made: str) -> None:
+    command = [sys.executable, str(REPOSITORY / "examples" / script), str(tmp_path), "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
-    assert "psnr" in done.stdout
-    assert (tmp_path / "residual.nii.gz").exists()
+    assert word in done.stdout
+    assert (tmp_path / made).exists()

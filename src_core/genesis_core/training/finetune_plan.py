@@ -24,6 +24,7 @@ _CONTEXT, _MARGIN = 1.25, 10.0
 # The smallest structure keeps this many voxels across, so that coarser voxels never lose it.
 _VOXELS_ACROSS = 6.0
 _COARSEST = 3.0
+_WORTH_RESAMPLING = 1.25
 # Voxels of a patch that a step takes a second or so for, by kind of device (benchmarks/RESULTS.md for the CPU).
 _PATCH_VOXELS = {"cpu": 200_000, "cuda": 1_200_000, "mps": 400_000}
 _WIDTH = {"cpu": 16, "cuda": 32, "mps": 16}
@@ -208,7 +209,8 @@ def _coarser(facts: SetFacts, spacing: Triple, wanted: Triple, room: int) -> Tri
             break
         new[finest] *= 1.05
     rounded = _triple_of(max(round(value, 2), old) for value, old in zip(new, spacing, strict=True))
-    return None if _close(rounded, spacing) else rounded
+    # A little coarser blurs every scan and gains next to nothing.
+    return rounded if any(n > _WORTH_RESAMPLING * o for n, o in zip(rounded, spacing, strict=True)) else None
 
 
 def _patch(facts: SetFacts, spacing: Triple, wanted: Triple, room: int, divisor: int) -> Size:
