@@ -29,6 +29,7 @@ def _identity(windows: Array) -> Array:
 
 @given(shape=sizes, patch=sizes, overlap=overlaps, batch_size=st.integers(1, 3))
 @example(shape=(24, 23, 22), patch=(4, 4, 4), overlap=0.95, batch_size=1)
+@example(shape=(14, 11, 10), patch=(8, 5, 5), overlap=0.875, batch_size=1)
 @example(shape=(1, 1, 1), patch=(24, 24, 24), overlap=0.5, batch_size=2)
 @settings(deadline=None, max_examples=60)
 def test_the_identity_comes_back_exactly_from_any_shape_patch_and_overlap(
@@ -40,7 +41,8 @@ def test_the_identity_comes_back_exactly_from_any_shape_patch_and_overlap(
     blended = sliding_window(_identity, array, patch, overlap=overlap, batch_size=batch_size)
     assert blended.shape == (1, *shape)
     assert blended.dtype == np.float32
-    np.testing.assert_allclose(blended[0], array, atol=1e-6, rtol=0)
+    # Beyond three quarters hundreds of windows are added up over a voxel in single precision.
+    np.testing.assert_allclose(blended[0], array, atol=1e-6 if overlap <= 0.75 else 2e-6, rtol=0)
 
 
 @given(shape=sizes, patch=sizes, overlap=st.floats(0, 0.8))
