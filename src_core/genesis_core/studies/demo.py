@@ -41,7 +41,7 @@ class DemoSettings(Settings):
     data: Path | None = setting(None, "Folder of your own scans; empty: synthetic thorax CTs.")
     minutes: float = setting(1.75, "Time spent pre-training.", unit="minutes", gt=0, le=600)
     finetune_minutes: float = setting(
-        0.75,
+        1.0,
         "Time spent learning to segment a few labelled ones of the synthetic scans; 0: none.",
         unit="minutes",
         ge=0,
