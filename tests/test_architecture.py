@@ -85,6 +85,7 @@ def _loaded_after(code: str) -> set[str]:
     [
         "import genesis_core",
         "import napari_genesis",
+        "import napari_genesis.readers, napari_genesis.writers, napari_genesis.layers, napari_genesis.sample_data",
         "import genesis_core.corruptions.recipe",
         "import genesis_core.training.pretrain_settings",
         "from genesis_core.cli.main import run; run(['--help'])",
