@@ -93,6 +93,8 @@ def train_fold(
         loop.emit("warning", step=0, message=message)
     outcome = loop.train(training.max_steps, request, resume=resume)
     if outcome.state == "finished" and cases.validation and read_scores(run.path / FILE) is None:
+        # A run whose scans are still being scored is not finished: whoever watches it would look too early.
+        run.set_status("running", outcome.progress.step, training.max_steps, "segmenting the held-out cases")
         _score(run, settings.model_copy(update={"training": training}), prepared, cases, request, say)
 
 
@@ -186,6 +188,7 @@ def _score(
     save_model(run.model, model.network, card)
     write_scores(run.path / FILE, held_out)
     say("scores", {"step": step, "cases": len(held_out.scores), **means(held_out.scores)}, None)
+    run.set_status("finished", step, settings.training.max_steps, "trained, and scored on the held-out cases")
 
 
 def _save_model(
