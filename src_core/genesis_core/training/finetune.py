@@ -19,6 +19,7 @@ from genesis_core.training.events import Event
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.fold import train_fold
 from genesis_core.training.held_out import FILE, HeldOut, means, read_scores, write_scores
+from genesis_core.training.labelled_data import find_set
 from genesis_core.training.prepared_set import PreparedSet, prepare_set, starting_point
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import write_settings
@@ -82,7 +83,8 @@ def run_finetuning(
     if run is not None and done:
         return run
     resume = run is not None
-    # Anything that is wrong with the source or the machine shows before a folder is made.
+    # Anything that is wrong with the folder, the source or the machine shows before a run folder is made.
+    find_set(settings)
     start = starting_point(settings)
     if run is None:
         assert settings.out is not None

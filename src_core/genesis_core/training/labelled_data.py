@@ -16,7 +16,7 @@ from genesis_core.sampling.labelled_cache import IGNORE
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.set_facts import SetFacts, StructureFacts, Triple
 from genesis_core.volumes.label_volume import Structure
-from genesis_core.volumes.labelled.case import Case
+from genesis_core.volumes.labelled.case import Case, LabelledFolder
 from genesis_core.volumes.labelled.check_records import CaseRecord, LabelledCheck
 from genesis_core.volumes.labelled.checking import check_labelled
 from genesis_core.volumes.labelled.finding import find_labelled
@@ -40,6 +40,20 @@ class LabelledSet:
     facts: SetFacts
 
 
+def find_set(settings: FinetuneSettings) -> LabelledFolder:
+    """Return the labelled folder of `settings.data`, by names alone; raises as `look_at_set` does for a wrong one."""
+    data = settings.data
+    if data.labelled is None:
+        raise SettingsError("no labelled cases: name the labelled folder to learn from")
+    return find_labelled(
+        data.labelled,
+        layout=data.layout,
+        labels=data.labels,
+        subject_pattern=data.subject_pattern,
+        subjects=data.subjects,
+    )
+
+
 def look_at_set(
     settings: FinetuneSettings, report: Report, should_stop: Callable[[], bool] | None = None
 ) -> LabelledSet | None:
@@ -49,15 +63,7 @@ def look_at_set(
     structure is none of the set's, VolumeError if it has no known layout, SamplingError if no case is usable.
     """
     data = settings.data
-    if data.labelled is None:
-        raise SettingsError("no labelled cases: name the labelled folder to learn from")
-    folder = find_labelled(
-        data.labelled,
-        layout=data.layout,
-        labels=data.labels,
-        subject_pattern=data.subject_pattern,
-        subjects=data.subjects,
-    )
+    folder = find_set(settings)
     check = check_labelled(
         folder,
         progress=lambda done, total: report("preparing", {"done": done, "total": total}, None),
