@@ -20,6 +20,7 @@ from genesis_core.volumes.writing import write_volume
 
 SCAN = RAMP.astype("i2")
 SOUND = nifti_bytes(SCAN, affine=np.eye(4))
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(500)
 
 
 def refused(path: Path, words: str, **more: object) -> None:
@@ -138,16 +139,16 @@ def test_colour_images_are_refused(tmp_path: Path, ending: str) -> None:
 @pytest.mark.parametrize(
     ("content", "ending", "words"),
     [
-        (SOUND, ".nii.gz", "content is NIfTI.*Rename it to .*.nii"),
-        (gzip.compress(SOUND), ".nii", "content is gzip.*Rename"),
-        (b"NRRD0004\ntype: short\n", ".mha", "content is NRRD"),
-        (bytes(128) + b"DICM" + bytes(900), ".nii", "content is DICOM"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(500), ".nii", "not a NIfTI header"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(500), ".nrrd", "not NRRD"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(500), ".mha", "not a whole MetaImage header"),
-        (gzip.compress(b"hello"), ".nii.gz", "not a NIfTI header"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(500), ".dcm", "not a DICOM file"),
-        (b"\x89PNG\r\n\x1a\n" + bytes(500), ".png", "not a known scan file.*Known endings"),
+        pytest.param(SOUND, ".nii.gz", "content is NIfTI.*Rename it to .*.nii", id="nifti-called-gzip"),
+        pytest.param(gzip.compress(SOUND), ".nii", "content is gzip.*Rename", id="gzip-called-nifti"),
+        pytest.param(b"NRRD0004\ntype: short\n", ".mha", "content is NRRD", id="nrrd-called-metaimage"),
+        pytest.param(bytes(128) + b"DICM" + bytes(900), ".nii", "content is DICOM", id="dicom-called-nifti"),
+        pytest.param(PNG, ".nii", "not a NIfTI header", id="png-called-nifti"),
+        pytest.param(PNG, ".nrrd", "not NRRD", id="png-called-nrrd"),
+        pytest.param(PNG, ".mha", "not a whole MetaImage header", id="png-called-metaimage"),
+        pytest.param(gzip.compress(b"hello"), ".nii.gz", "not a NIfTI header", id="text-in-gzip"),
+        pytest.param(PNG, ".dcm", "not a DICOM file", id="png-called-dicom"),
+        pytest.param(PNG, ".png", "not a known scan file.*Known endings", id="png"),
     ],
 )
 def test_a_file_whose_ending_lies_is_named(tmp_path: Path, content: bytes, ending: str, words: str) -> None:
