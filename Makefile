@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 XVFB := xvfb-run -a -s "-screen 0 1280x800x24 +extension GLX"
 DEMO := demo
 
-.PHONY: help install system-check demo test test-all lint bench gui docs docs-images clean
+.PHONY: help install demo test test-all test-pyside6 bench gui docs docs-images clean
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -33,9 +33,16 @@ test-all: $(STAMP)  ## every test, also the long ones
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/npe2 validate napari_genesis/napari.yaml
 	$(XVFB) $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(MAKE) test-pyside6
+
+test-pyside6: $(STAMP)  ## the tests of the window with PySide6 in place of PyQt6
+	@bash tools/require_debian.sh display
+	test -d build/pyside6/PySide6 || $(BIN)/python -m pip install --quiet -c constraints.txt --target build/pyside6 PySide6-Essentials
+	PYTHONPATH=build/pyside6 QT_API=pyside6 PYTEST_QT_API=pyside6 $(XVFB) $(BIN)/python -m pytest tests/napari -n 2 --dist worksteal
 
 bench: $(STAMP)  ## measure, beside the nearest peers
-	for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	@bash tools/require_debian.sh display
+	for file in benchmarks/bench_*.py; do $(XVFB) $(BIN)/python $$file || exit 1; done
 
 gui: $(STAMP)  ## open napari with a synthetic thorax CT
 	$(BIN)/python -m napari_genesis

@@ -38,13 +38,10 @@ def first_contrast(array: NDArray[Any], modality: Modality) -> tuple[tuple[float
     return ((low, high) if high > low else (least, most)), (least, most)
 
 
-def widen_sliders() -> None:
-    """Let the sliders of scans that are added to the open viewer reach as far as their metadata says."""
-    import napari
-
-    if (viewer := napari.current_viewer()) is not None:
-        # Connecting the same function again changes nothing.
-        viewer.layers.events.inserted.connect(_widen)
+def widen_sliders(viewer: Any) -> None:
+    """Let the sliders of scans that are added to a viewer from now on reach as far as their metadata says."""
+    # Connecting the same function again changes nothing.
+    viewer.layers.events.inserted.connect(_widen)
 
 
 def _widen(event: Any) -> None:

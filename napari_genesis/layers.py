@@ -116,6 +116,11 @@ def origin_of(state: Mapping[str, Any]) -> LayerOrigin | None:
     return origin if isinstance(origin, LayerOrigin) else None
 
 
+def without_units(state: Mapping[str, Any]) -> bool:
+    """Whether a layer's last three axes are counted in pixels, as napari has it where nobody gave a unit."""
+    return {str(unit) for unit in tuple(state.get("units") or ("pixel",))[-3:]} == {"pixel"}
+
+
 def patient_affine(state: Mapping[str, Any], shape: Sequence[int], name: str = "layer") -> Matrix:
     """Return the 4x4 matrix from a layer's last three indices to the patient's (z, y, x) millimetres.
 

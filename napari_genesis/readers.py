@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genesis_core.errors import GenesisError, VolumeError
-from napari_genesis.contrast import widen_sliders
 from napari_genesis.layers import LayerData
+from napari_genesis.view.watching import watch_current
 from napari_genesis.waiting import without_freezing
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def read(path: str | Sequence[str]) -> list[Any]:
     What should be known about a scan is shown as one notification. One that is refused gives one, and no layer. Of
     several DICOM series in a folder the user chooses; without a window all are opened.
     """
-    widen_sliders()
+    watch_current()
     paths = _paths(path)
     if len(paths) > 1 and all(_is_dicom_file(one) for one in paths):
         # Slices chosen together are a scan: their folder says how they belong together.

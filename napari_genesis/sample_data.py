@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from genesis_core.errors import VolumeError
-from napari_genesis.contrast import CT_REACH, LUNG_AND_SOFT_TISSUE, REACH_KEY, widen_sliders
+from napari_genesis.contrast import CT_REACH, LUNG_AND_SOFT_TISSUE, REACH_KEY
 from napari_genesis.layers import LayerData, shown
 from napari_genesis.sample_sources import SAMPLES, Sample, SourceFile
+from napari_genesis.view.watching import watch_current
 from napari_genesis.waiting import without_freezing
 
 # A phantom whose largest nodule is a solid mass of about 5 cm in the right lung.
@@ -64,7 +65,7 @@ def open_sample(key: str) -> list[LayerData]:
     from napari.utils.notifications import show_info
 
     sample = SAMPLES[key]
-    widen_sliders()
+    watch_current()
     layers = without_freezing(lambda: _layers(sample))
     show_info(f"{sample.name}: {sample.attribution}. Terms: {sample.licence}.")
     return layers
@@ -126,7 +127,7 @@ def _phantom(seed: int, image_name: str, labels_name: str) -> list[LayerData]:
     array, place = shown(phantom.volume)
     drawn, _ = shown(phantom.labels)
     structures = {Structure(one.name, one.number): one.colour for one in phantom.structures if one.number > 0}
-    widen_sliders()
+    watch_current()
     image = {
         **place,
         "metadata": {**place["metadata"], REACH_KEY: CT_REACH},

@@ -1,8 +1,7 @@
-"""`napari-genesis corrupt`: write a corrupted scan, draw the contact sheet of a recipe's combinations, or both."""
+"""`napari-genesis corrupt`: write a corrupted scan, draw the contact sheet of a recipe, or both."""
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -43,7 +42,15 @@ class CorruptSettings(Settings):
     out: Path | None = setting(
         None, "Where to write the corrupted scan (.nii.gz, .nrrd, .mha), on the scan's own grid."
     )
-    contact_sheet: Path | None = setting(None, "Where to draw the combinations of the recipe's steps (.png).")
+    contact_sheet: Path | None = setting(
+        None, "Where to draw the combinations of the recipe's steps, or --samples of them (.png)."
+    )
+    samples: int | None = setting(
+        None,
+        "Draw this many random samples on the contact sheet, number k from seed + k; empty: every combination.",
+        ge=1,
+        le=200,
+    )
     patch_size: Size3 | None = setting(
         None, "Size of the sub-volumes, z, y, x; empty: the model's, else 32,64,64.", unit="voxels"
     )
@@ -82,8 +89,9 @@ def run(settings: CorruptSettings, output: Output) -> None:
 def _check_outputs(settings: CorruptSettings) -> None:
     if settings.out is None and settings.contact_sheet is None:
         raise click.UsageError("nothing to do: give --out FILE, --contact-sheet FILE.png, or both")
-    if settings.at is not None and settings.contact_sheet is None:
-        raise click.UsageError("--at belongs to --contact-sheet, which was not given")
+    for option, value in (("--at", settings.at), ("--samples", settings.samples)):
+        if value is not None and settings.contact_sheet is None:
+            raise click.UsageError(f"{option} belongs to --contact-sheet, which was not given")
     if settings.contact_sheet is not None and settings.contact_sheet.suffix.lower() != ".png":
         raise click.UsageError(f"--contact-sheet {settings.contact_sheet}: the sheet is written as .png")
     for path in (settings.out, settings.contact_sheet):
@@ -134,22 +142,29 @@ def _draw_sheet(
 
     centre = (settings.at[0], settings.at[1], settings.at[2]) if settings.at is not None else None
     made = make_contact_sheet(
-        prepared, recipe, seed=settings.seed, patch_size=size, centre=centre, model=model, source=settings.source
+        prepared,
+        recipe,
+        seed=settings.seed,
+        patch_size=size,
+        centre=centre,
+        model=model,
+        source=settings.source,
+        samples=settings.samples,
     )
     write_png(made.image, path)
-    fullest = max(made.examples, key=lambda example: (len(example.kinds), example.probability))
-    output.say(
-        f"Sub-volume of {size} voxels (z, y, x) from {made.start} on. Drawn with seed {settings.seed}: "
-        + _one_line(fullest.words)
-    )
-    output.say(f"{len(made.examples)} combinations: {path}")
-    output.record(
-        {
-            "contact_sheet": str(path),
-            "start": list(made.start),
-            "combinations": [{"steps": list(one.kinds), "drawn": _one_line(one.words)} for one in made.examples],
-        }
-    )
+    place = f"Sub-volume of {size} voxels (z, y, x) from {made.start} on."
+    record: dict[str, Any] = {"contact_sheet": str(path), "start": list(made.start)}
+    drawn = [{"steps": list(one.kinds), "drawn": _one_line(one.words)} for one in made.examples]
+    if settings.samples is None:
+        fullest = max(made.examples, key=lambda example: (len(example.kinds), example.probability or 0.0))
+        output.say(f"{place} Drawn with seed {settings.seed}: {_one_line(fullest.words)}")
+        output.say(f"{len(made.examples)} combinations: {path}")
+        record["combinations"] = drawn
+    else:
+        output.say(f"{place} Drawn with seed {settings.seed}: {_one_line(made.examples[0].words)}")
+        output.say(f"{len(made.examples)} samples, each with a seed of its own from {settings.seed} on: {path}")
+        record["samples"] = [{"seed": one.seed, **two} for one, two in zip(made.examples, drawn, strict=True)]
+    output.record(record)
 
 
 def _write_corrupted(
@@ -191,27 +206,21 @@ def _corrupt(
     unit: NDArray[np.float32], recipe: Recipe, seed: int, size: tuple[int, ...], output: Output
 ) -> tuple[NDArray[np.float32], list[str]]:
     """Return the scan with every box of `size` corrupted by a draw of its own, and in words what was drawn."""
-    import numpy as np
-
-    from genesis_core.inference.contact_sheet import cut
-    from genesis_core.randomness import stream
+    from genesis_core.corruptions.tiling import corrupt_tiles, tile_seed, tile_starts
 
     box = (size[0], size[1], size[2])
-    result = np.empty_like(unit)
-    starts = list(itertools.product(*(range(0, n, step) for n, step in zip(unit.shape, box, strict=True))))
-    words: list[str] = []
-    with output.progress(starts, "corrupting") as places:
-        for number, (z, y, x) in enumerate(places):
-            draw = recipe.draw(box, stream(seed, "corrupt", number))
-            # Boxes that stick out are filled up with air, as in training, and cut again.
-            part = recipe.apply(cut(unit, (z, y, x), box), draw)
-            target = result[z : z + box[0], y : y + box[1], x : x + box[2]]
-            target[...] = part[: target.shape[0], : target.shape[1], : target.shape[2]]
-            if number == 0:
-                extent = " x ".join(map(str, box))
-                words.append(f"Box 1 of {len(starts)}, {extent} voxels (z, y, x): {_one_line(draw.describe())}")
-    if len(starts) > 1:
-        words.append(f"Every one of the {len(starts)} boxes has a draw of its own; this is the first.")
+    count = len(tile_starts((unit.shape[0], unit.shape[1], unit.shape[2]), box))
+    with output.progress(range(count), "corrupting") as bar:
+
+        def advance(done: int, total: int) -> None:
+            next(bar, None)
+
+        result = corrupt_tiles(unit, recipe, seed, box, progress=advance)
+    extent = " x ".join(map(str, box))
+    first = recipe.draw(box, tile_seed(seed, 0)).describe()
+    words = [f"Box 1 of {count}, {extent} voxels (z, y, x): {_one_line(first)}"]
+    if count > 1:
+        words.append(f"Every one of the {count} boxes has a draw of its own; this is the first.")
     return result, words
 
 
@@ -235,7 +244,7 @@ command = settings_command(
     "corrupt",
     CorruptSettings,
     run,
-    text="Corrupt a scan with a recipe, or draw the contact sheet of its combinations.",
+    text="Corrupt a scan with a recipe, or draw the recipe's contact sheet.",
     example="napari-genesis corrupt chest.nii.gz --recipe genesis --contact-sheet sheet.png",
     arguments={"SCAN": "scan"},
     options={
@@ -243,6 +252,7 @@ command = settings_command(
         "--seed": "seed",
         "--out": "out",
         "--contact-sheet": "contact_sheet",
+        "--samples": "samples",
         "--patch-size": "patch_size",
         "--whole": "whole",
         "--at": "at",

@@ -44,10 +44,13 @@ def examine(settings: DoctorSettings) -> dict[str, Any]:
     import psutil
     import torch
 
+    from genesis_core.corruptions.recipe import Recipe
+    from genesis_core.corruptions.statistics import sub_volumes_per_second
     from genesis_core.inference.predictor import choose_device
     from genesis_core.sampling.cache import cache_folder
     from genesis_core.training.hardware import native_bfloat16, resolve_threads
 
+    speed = sub_volumes_per_second(Recipe.genesis(), settings.patch_size)
     device = str(choose_device("auto"))
     folder = cache_folder()
     facts: dict[str, Any] = {
@@ -62,7 +65,8 @@ def examine(settings: DoctorSettings) -> dict[str, Any]:
         "memory_free_gib": round(psutil.virtual_memory().available / _GIB, 1),
         "cache_folder": str(folder),
         "cache_disk_free_gib": round(shutil.disk_usage(_existing(folder)).free / _GIB, 1),
-        "sub_volumes_per_second": round(_corruption_speed(settings.patch_size), 1),
+        "sub_volumes_per_second": round(speed.one_thread, 1),
+        "sub_volumes_per_second_all_cores": round(speed.all_threads, 1),
     }
     if settings.network:
         facts["training_step_seconds"] = round(_step_seconds(settings, device), 3)
@@ -81,25 +85,6 @@ def _existing(folder: Path) -> Path:
     while not folder.exists():
         folder = folder.parent
     return folder
-
-
-def _corruption_speed(patch_size: tuple[int, ...]) -> float:
-    """Return sub-volumes a second that one thread corrupts by the preset "genesis"; compiling is not counted."""
-    import numpy as np
-
-    from genesis_core.corruptions.recipe import Recipe
-    from genesis_core.randomness import uniforms
-
-    count = int(np.prod(patch_size))
-    sub_volume = uniforms(1, count).astype(np.float32).reshape(patch_size)
-    recipe = Recipe.genesis()
-    recipe(sub_volume, seed=0)
-    times = []
-    for seed in range(60):
-        began = time.perf_counter()
-        recipe(sub_volume, seed=seed)
-        times.append(time.perf_counter() - began)
-    return 1 / statistics.fmean(times)
 
 
 def _step_seconds(settings: DoctorSettings, device: str) -> float:
@@ -165,7 +150,11 @@ def doctor_command(settings: DoctorSettings, output: Output) -> None:
         ("bfloat16", "native" if facts["native_bfloat16"] else "not native"),
         ("memory", f"{facts['memory_free_gib']} of {facts['memory_gib']} GiB free"),
         ("cache", f"{facts['cache_folder']} ({facts['cache_disk_free_gib']} GiB free)"),
-        ("corruption", f"{facts['sub_volumes_per_second']:,.0f} sub-volumes a second, one core"),
+        (
+            "corruption",
+            f"{facts['sub_volumes_per_second']:,.0f} sub-volumes a second on one core, "
+            f"{facts['sub_volumes_per_second_all_cores']:,.0f} on {facts['cores']}",
+        ),
     ]
     if "training_step_seconds" in facts:
         rows.append(("training step", f"{facts['training_step_seconds']:.2f} s (width {settings.width})"))

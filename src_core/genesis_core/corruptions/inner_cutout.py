@@ -38,6 +38,7 @@ class InnerCutout(Corruption):
 
     kind: Literal["inner_cutout"] = "inner_cutout"
     label: ClassVar[str] = "inner cut-out"
+    teaches: ClassVar[str] = "Local context: to continue organs across the hidden boxes."
     decided: ClassVar[type[Decided]] = Boxes
     max_boxes: int = setting(5, "Largest number of boxes.", unit="boxes", ge=0, le=100)
     another_box: float = setting(0.95, "Chance of each box, given the one before.", unit="probability", ge=0.0, le=1.0)

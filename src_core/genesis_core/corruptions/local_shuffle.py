@@ -24,6 +24,7 @@ class LocalShuffle(Corruption):
 
     kind: Literal["local_shuffle"] = "local_shuffle"
     label: ClassVar[str] = "local shuffling"
+    teaches: ClassVar[str] = "Local boundaries and texture: what lies inside each small window, whatever its order."
     windows: int = setting(
         10_000, "Number of windows, whatever the size of the volume.", unit="windows", ge=0, le=1_000_000
     )

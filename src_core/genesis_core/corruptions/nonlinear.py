@@ -62,6 +62,7 @@ class Nonlinear(Corruption):
 
     kind: Literal["nonlinear"] = "nonlinear"
     label: ClassVar[str] = "non-linear intensity"
+    teaches: ClassVar[str] = "The appearance of organs: which intensity each tissue should have."
     decided: ClassVar[type[Decided]] = Curve
     decreasing: float = setting(
         0.5, "Chance that the curve falls, which inverts the image.", unit="probability", ge=0.0, le=1.0

@@ -39,6 +39,7 @@ class OuterCutout(Corruption):
 
     kind: Literal["outer_cutout"] = "outer_cutout"
     label: ClassVar[str] = "outer cut-out"
+    teaches: ClassVar[str] = "Global geometry: to extrapolate the layout of organs from a part of it."
     decided: ClassVar[type[Decided]] = Boxes
     max_boxes: int = setting(5, "Largest number of kept boxes; there is always one.", unit="boxes", ge=1, le=100)
     another_box: float = setting(

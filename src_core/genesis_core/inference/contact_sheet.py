@@ -1,38 +1,40 @@
-"""The contact sheet: one sub-volume under every combination of a recipe's corruptions, and what a model makes of it.
+"""The contact sheet: one sub-volume under a recipe, many times, as one picture, and what a model makes of it.
 
-The published figure has twelve: with and without shuffling, with and without the intensity map, and cut-out inside,
-outside or not at all (Zhou et al. 2021, sec. 2.2). All combinations share one seed, so that a step looks the same in
-every tile it takes part in. The sheet names recipe, seed and patch size, never the scan.
+Either every combination of the recipe's steps - the published figure has twelve: with and without shuffling, with and
+without the intensity map, and cut-out inside, outside or not at all (Zhou et al. 2021, sec. 2.2) - or random samples.
+The sheet names recipe, seed and patch size, never the scan.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-from genesis_core.errors import ModelError, SettingsError, VolumeError
+from genesis_core.corruptions.tiling import cut
+from genesis_core.errors import ModelError, VolumeError
+from genesis_core.inference.sheet_examples import (
+    Array,
+    Example,
+    Index,
+    Progress,
+    Stop,
+    choose_sub_volume,
+    make_examples,
+    place_around,
+)
 from genesis_core.pictures.encoding import resized
 from genesis_core.pictures.mosaic import Row, Tile, sheet
 from genesis_core.pictures.slices import Pixels, coloured, grey, signed_difference
-from genesis_core.randomness import integer, stream
 
 if TYPE_CHECKING:
-    from genesis_core.corruptions.recipe import Combination, Recipe
+    from genesis_core.corruptions.recipe import Recipe
     from genesis_core.model.folder import Model
     from genesis_core.volumes.preprocessing import Prepared
 
-Array = NDArray[np.float32]
-Index = tuple[int, int, int]
-
-# Places tried when a sub-volume is chosen, and the unit value up to which a voxel counts as air or background.
-_PLACES = 96
-_BACKGROUND = 0.04
-# A recipe with more combinations than this shows each step alone and the first of the others.
-_MOST = 24
 # Differences are shown in colour up to this share of the range [0, 1].
 _DIFFERENCE = 0.5
 _TALL = 164
@@ -40,73 +42,56 @@ _ORANGE = (230, 159, 0)
 
 
 @dataclass(frozen=True, eq=False)
-class Example:
-    """One tile: a combination of steps by name, kinds and probability; its draw in words; voxels float32 in [0, 1]."""
-
-    name: str
-    kinds: tuple[str, ...]
-    probability: float
-    words: str
-    corrupted: Array
-    restored: Array | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class ContactSheet:
-    """The sheet's pixels, uint8 (y, x, 3); where the sub-volume begins, (z, y, x) in voxels; what every tile shows."""
+    """The sheet's pixels, uint8 (y, x, 3); where the sub-volume begins, (z, y, x) in voxels; what every tile shows.
+
+    recipe: its name. samples: how many random ones; None where the sheet shows combinations.
+    """
 
     image: Pixels
     start: Index
     examples: tuple[Example, ...]
+    recipe: str
+    seed: int
+    samples: int | None
+
+    @property
+    def file_name(self) -> str:
+        """A name to save the picture under, made of the recipe's name, the seed and the number of samples."""
+        name = re.sub(r"[^\w.-]+", "_", self.recipe).strip("._") or "recipe"
+        return f"contact_sheet_{name}_seed_{self.seed}{'' if self.samples is None else f'_samples_{self.samples}'}.png"
 
 
-def shown_combinations(recipe: Recipe) -> list[Combination]:
-    """Return the combinations of a recipe's steps in the order of the sheet, the unchanged one first.
-
-    The last step varies slowest, so that a row shows one kind of cut-out. More than 24 are cut to each step alone and
-    the first of the others. Raises RecipeError if a kind occurs twice in the recipe.
-    """
-
-    def place(combination: Combination) -> tuple[int, ...]:
-        kinds = [[""] + [corruption.kind for corruption, _ in step.choices] for step in reversed(recipe.steps)]
-        return tuple(next((own.index(kind) for kind in combination.kinds if kind in own), 0) for own in kinds)
-
-    every = sorted(recipe.combinations(), key=place)
-    if len(every) > _MOST:
-        every.sort(key=lambda combination: len(combination.kinds) > 1)
-    return every[:_MOST]
-
-
-def choose_sub_volume(unit: Array, size: Index, seed: int) -> Index:
-    """Return where the most informative sub-volume of a scan begins, (z, y, x) in voxels; a pure function.
-
-    unit: the scan in [0, 1]. size: of the sub-volume in voxels; axes shorter than it begin at 0. Of 96 places drawn
-    from `seed`, the one whose grey values are spread most evenly (entropy) and which holds least background.
-    """
-    key = stream(seed, "contact sheet", "place")
-    best, best_score = (0, 0, 0), -1.0
-    for n in range(_PLACES):
-        start = tuple(integer(key, 3 * n + k, 0, max(unit.shape[k] - size[k], 0)) for k in range(3))
-        part = unit[tuple(slice(s, s + length) for s, length in zip(start, size, strict=True))][::2, ::2, ::2]
-        counts = np.histogram(part, bins=32, range=(0, 1))[0] / part.size
-        filled = counts[counts > 0]
-        score = -float((filled * np.log2(filled)).sum()) * float((part > _BACKGROUND).mean()) ** 2
-        if score > best_score:
-            best, best_score = (start[0], start[1], start[2]), score
-    return best
+@overload
+def make_contact_sheet(
+    prepared: Prepared,
+    recipe: Recipe,
+    *,
+    seed: int = ...,
+    patch_size: Index = ...,
+    centre: Index | None = ...,
+    model: Model | None = ...,
+    source: str = ...,
+    samples: int | None = ...,
+    progress: Progress | None = ...,
+    should_stop: None = None,
+) -> ContactSheet: ...
 
 
-def cut(unit: Array, start: Index, size: Index) -> Array:
-    """Return the sub-volume of `size` that begins at `start`, padded with 0 (air) beyond the scan, as its own array.
-
-    Raises SettingsError if it begins outside the scan.
-    """
-    if any(not 0 <= s < n for s, n in zip(start, unit.shape, strict=True)):
-        raise SettingsError(f"at = {start}: the scan has {unit.shape} voxels (z, y, x); choose a place inside it")
-    part = unit[tuple(slice(s, s + length) for s, length in zip(start, size, strict=True))]
-    result = np.zeros(size, np.float32)
-    result[tuple(slice(0, n) for n in part.shape)] = part
-    return result
+@overload
+def make_contact_sheet(
+    prepared: Prepared,
+    recipe: Recipe,
+    *,
+    seed: int = ...,
+    patch_size: Index = ...,
+    centre: Index | None = ...,
+    model: Model | None = ...,
+    source: str = ...,
+    samples: int | None = ...,
+    progress: Progress | None = ...,
+    should_stop: Stop | None,
+) -> ContactSheet | None: ...
 
 
 def make_contact_sheet(
@@ -118,38 +103,33 @@ def make_contact_sheet(
     centre: Index | None = None,
     model: Model | None = None,
     source: str = "",
-) -> ContactSheet:
-    """Draw the contact sheet of a scan.
+    samples: int | None = None,
+    progress: Progress | None = None,
+    should_stop: Stop | None = None,
+) -> ContactSheet | None:
+    """Draw the contact sheet of a scan; a pure function, from any thread.
 
     prepared: the scan on the model's grid. patch_size: (z, y, x) voxels. centre: of the sub-volume, (z, y, x) in voxels
     of the prepared scan; default: a place with much to see. model: a restoring model, applied to the sub-volume alone.
-    source: the scan's origin, for the line at the bottom; "synthetic" where it is.
-    Raises SettingsError if the centre lies outside, ModelError if the model cannot restore a sub-volume of this size.
+    source: the scan's origin, for the line at the bottom; "synthetic" where it is. samples: None for every combination
+    of the recipe's steps under `seed`; else that many random samples, number k drawn from `seed + k`, all of the same
+    sub-volume. progress: called as (done, all) after each example. should_stop: asked before each and before drawing;
+    once it says so, None is returned.
+    Raises SettingsError if the centre lies outside or there are too many samples, ModelError if the model cannot
+    restore a sub-volume of this size.
     """
     unit = prepared.map.to_unit(prepared.volume.array)
-    if centre is not None:
-        cut(unit, centre, (1, 1, 1))
-        start = _around(centre, patch_size, prepared.volume.shape)
-    else:
-        start = choose_sub_volume(unit, patch_size, seed)
+    start = choose_sub_volume(unit, patch_size, seed) if centre is None else place_around(unit, centre, patch_size)
     original = cut(unit, start, patch_size)
     restore = _restorer(model) if model is not None else None
-    made = tuple(_corrupt(recipe, original, one, seed, restore) for one in shown_combinations(recipe))
-    image = _draw(prepared, unit, original, start, made, _texts(prepared, recipe, seed, patch_size, model, source))
-    return ContactSheet(image, start, made)
-
-
-def _around(centre: Index, size: Index, shape: Index) -> Index:
-    begins = [min(max(c - n // 2, 0), max(whole - n, 0)) for c, n, whole in zip(centre, size, shape, strict=True)]
-    return begins[0], begins[1], begins[2]
-
-
-def _corrupt(
-    recipe: Recipe, original: Array, combination: Combination, seed: int, restore: Callable[[Array], Array] | None
-) -> Example:
-    draw = recipe.draw(original.shape, seed, apply=combination.kinds)
-    corrupted = recipe.apply(original, draw)
-    return Example(*combination, draw.describe(), corrupted, restore(corrupted) if restore else None)
+    made = make_examples(
+        recipe, original, seed=seed, samples=samples, restore=restore, progress=progress, should_stop=should_stop
+    )
+    if made is None or (should_stop is not None and should_stop()):
+        return None
+    texts = _texts(prepared, recipe, made, patch_size, model, source)
+    image = _draw(prepared, unit, original, start, made, texts)
+    return ContactSheet(image, start, made, recipe.name, seed, samples)
 
 
 def _restorer(model: Model) -> Callable[[Array], Array]:
@@ -174,13 +154,21 @@ class _Texts:
     footer: str
 
 
-def _texts(prepared: Prepared, recipe: Recipe, seed: int, size: Index, model: Model | None, source: str) -> _Texts:
+def _texts(
+    prepared: Prepared, recipe: Recipe, made: Sequence[Example], size: Index, model: Model | None, source: str
+) -> _Texts:
     spacing = prepared.volume.spacing
     extent = " x ".join(f"{n * mm:.0f}" for n, mm in zip(size, reversed(spacing), strict=True))
     shown = "corrupted | restored | restored - original" if model else "corrupted | corrupted - original"
     window = f"{prepared.map.low:g} to {prepared.map.high:g}" + (" HU" if prepared.volume.modality == "ct" else "")
+    first, last = made[0].seed, made[-1].seed
+    seeds = f"seed {first}" if first == last else f"seeds {first} to {last}"
+    what = "every combination of the recipe's steps"
+    if made[0].probability is None:
+        what = "one random sample" if len(made) == 1 else f"{len(made)} random samples"
+        what += " of the recipe, as training draws them"
     footer = [
-        f"Recipe {recipe.name}, seed {seed}, sub-volume {' x '.join(map(str, size))} voxels (z, y, x), {extent} mm; "
+        f"Recipe {recipe.name}, {seeds}, sub-volume {' x '.join(map(str, size))} voxels (z, y, x), {extent} mm; "
         f"grey from {window}; differences from blue (-{_DIFFERENCE:g} of the range or less) over white (none) to red "
         f"(+{_DIFFERENCE:g} or more)."
     ]
@@ -191,7 +179,7 @@ def _texts(prepared: Prepared, recipe: Recipe, seed: int, size: Index, model: Mo
     footer.append(f"Scan: {source}." if source else "Scan: the user's own.")
     return _Texts(
         "What the network must undo" if model is None else "What the network must undo, and how it does",
-        f"One sub-volume under every combination of the recipe's steps, its central slice. Each picture: {shown}.",
+        f"One sub-volume under {what}, its central slice. Each picture: {shown}.",
         "\n".join(footer),
     )
 
@@ -232,7 +220,10 @@ def _beside(pictures: Sequence[Pixels]) -> Pixels:
 
 
 def _caption(example: Example, original: Array) -> str:
-    often = f"{100 * example.probability:.2g} % of the draws"
+    if example.probability is None:
+        often = f"seed {example.seed}"
+    else:
+        often = f"{100 * example.probability:.2g} % of the draws"
     if example.restored is None and not example.kinds:
         return f"the original; {often}"
     before = float(np.mean((example.corrupted - original) ** 2))

@@ -10,7 +10,10 @@ import pytest
 from PIL import Image
 
 from genesis_core.cli.main import run
+from genesis_core.corruptions.recipe import Recipe
 from genesis_core.phantom.thorax import make_phantom
+from genesis_core.randomness import stream
+from genesis_core.volumes.preprocessing import Preprocessing
 from genesis_core.volumes.reading import read_volume
 from genesis_core.volumes.resampling import reorient
 from genesis_core.volumes.writing import write_volume
@@ -89,6 +92,37 @@ def test_the_sheet_shows_the_place_asked_for(scan: Path, tmp_path: Path, capsys:
     assert json.loads(capsys.readouterr().out)["start"] == [12, 8, 12]
 
 
+def test_random_samples_take_the_place_of_the_combinations(
+    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = tmp_path / "sheet.png"
+    arguments = ["corrupt", str(scan), "--contact-sheet", str(sheet), "--patch-size", "16,32,32", "--seed", "7"]
+    assert run([*arguments, "--samples", "6", "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert [one["seed"] for one in record["samples"]] == [7, 8, 9, 10, 11, 12]
+    assert all(
+        tuple(one["steps"]) == Recipe.genesis().draw((16, 32, 32), one["seed"]).applied for one in record["samples"]
+    )
+    assert "combinations" not in record
+    assert run([*arguments, "--overwrite"]) == 0
+    assert "12 combinations" in capsys.readouterr().out
+
+
+def test_every_box_is_corrupted_as_the_tiling_says(scan: Path, tmp_path: Path) -> None:
+    out = tmp_path / "bad.mha"
+    assert run(["corrupt", str(scan), "--out", str(out), "--seed", "3", "--patch-size", "16,20,24"]) == 0
+    prepared = Preprocessing.model_validate({"modality": "ct"}).prepare(read_volume(scan))
+    unit = prepared.map.to_unit(prepared.volume.array)
+    expected = np.empty_like(unit)
+    boxes = [(z, y, x) for z in range(0, 40, 16) for y in range(0, 48, 20) for x in range(0, 56, 24)]
+    for number, (z, y, x) in enumerate(boxes):
+        part = unit[z : z + 16, y : y + 20, x : x + 24]
+        padded = np.pad(part, [(0, n - have) for n, have in zip((16, 20, 24), part.shape, strict=True)])
+        done = Recipe.genesis()(padded, seed=stream(3, "corrupt", number))
+        expected[z : z + 16, y : y + 20, x : x + 24] = done[tuple(slice(0, n) for n in part.shape)]
+    assert np.array_equal(read_volume(out).array, np.rint(prepared.map.from_unit(expected)).astype(np.int16))
+
+
 def test_the_papers_recipe_has_a_sheet_of_its_own(scan: Path, tmp_path: Path) -> None:
     arguments = ["corrupt", str(scan), "--recipe", "paper", "--contact-sheet", str(tmp_path / "s.png")]
     assert run([*arguments, "--patch-size", "16,32,32"]) == 0
@@ -140,6 +174,9 @@ def test_an_existing_file_is_kept_unless_overwriting_is_asked_for(scan: Path, tm
         (["SCAN"], 2, "nothing to do"),
         (["SCAN", "--contact-sheet", "x.jpg"], 2, ".png"),
         (["SCAN", "--out", "x.mha", "--at", "1,2,3"], 2, "--at"),
+        (["SCAN", "--out", "x.mha", "--samples", "4"], 2, "--samples"),
+        (["SCAN", "--contact-sheet", "x.png", "--samples", "0"], 2, "samples"),
+        (["SCAN", "--contact-sheet", "x.png", "--samples", "201"], 2, "samples"),
         (["SCAN", "--contact-sheet", "x.png", "--at", "1,2"], 2, "at"),
         (["SCAN", "--out", "x.mha", "--patch-size", "0,1,1"], 2, "patch_size"),
         (["--out", "x.mha"], 2, "scan"),

@@ -1,0 +1,79 @@
+"""The same sample outside the window: as a command line, and as Python that gives the very same voxels."""
+
+from __future__ import annotations
+
+import pprint
+import shlex
+from pathlib import Path
+
+from genesis_core.corruptions.presets import PRESETS
+from genesis_core.corruptions.recipe import Recipe
+from napari_genesis.studio.preview import Wanted
+from napari_genesis.studio.scan import Box, StudioScan
+
+_NO_FILE = "SCAN.nii.gz"
+
+
+def as_command(wanted: Wanted, scan: StudioScan, path: Path | None) -> str:
+    """Return shell lines: the recipe as a file (unless it is a preset), its contact sheet of this place, the training.
+
+    path: of the scan; None where the layer came from no file.
+    """
+    lines: list[str] = []
+    recipe = _preset_name(wanted.recipe)
+    if recipe is None:
+        recipe = f"{wanted.recipe.name}.yaml"
+        lines.append(f"cat > {shlex.quote(recipe)} <<'END'\n{wanted.recipe.to_yaml()}END")
+    size = ",".join(map(str, wanted.box.size))
+    at = ",".join(str(min(max(c, 0), n - 1)) for c, n in zip(wanted.box.centre, scan.volume.shape, strict=True))
+    shared = f"--recipe {shlex.quote(recipe)} --patch-size {size}"
+    where = shlex.quote(str(path or _NO_FILE))
+    lines.append(
+        f"napari-genesis corrupt {where} {shared} --seed {wanted.seed} --modality {scan.modality} "
+        f"--at {at} --contact-sheet sheet.png"
+    )
+    lines.append(f"napari-genesis pretrain SCANS/ {shared} --out runs/{shlex.quote(wanted.recipe.name)}")
+    return "\n".join(lines) + "\n"
+
+
+def as_python(wanted: Wanted, scan: StudioScan, path: Path | None) -> str:
+    """Return Python whose `corrupted` holds the voxels that the Studio shows."""
+    name = _preset_name(wanted.recipe)
+    steps = pprint.pformat(wanted.recipe.to_dict(), sort_dicts=False, width=100)
+    recipe = f"gc.Recipe.{name}()" if name else f"gc.Recipe.from_dict(\n{_indented(steps)}\n)"
+    intensity = scan.intensity.model_dump()
+    return f"""import genesis_core as gc
+from genesis_core.volumes.preprocessing import Preprocessing
+
+scan = gc.read_volume({str(path or _NO_FILE)!r})
+prepared = Preprocessing(modality={scan.modality!r}, intensity={intensity!r}).prepare(scan)
+unit = prepared.map.to_unit(prepared.volume.array)  # (z, y, x), in [0, 1]
+{_cut(wanted.box, scan)}
+recipe = {recipe}
+corrupted = recipe(sub_volume, seed={wanted.seed})
+print(recipe.draw(sub_volume.shape, {wanted.seed}).describe())
+"""
+
+
+def _cut(box: Box, scan: StudioScan) -> str:
+    ends = [first + n for first, n in zip(box.start, box.size, strict=True)]
+    inside = ", ".join(
+        f"{max(first, 0)}:{min(end, whole)}"
+        for first, end, whole in zip(box.start, ends, scan.volume.shape, strict=True)
+    )
+    pads = [
+        (max(-first, 0), max(end - whole, 0))
+        for first, end, whole in zip(box.start, ends, scan.volume.shape, strict=True)
+    ]
+    if not any(map(any, pads)):
+        return f"sub_volume = unit[{inside}]"
+    padded = f"sub_volume = np.pad(unit[{inside}], {tuple(pads)})"
+    return f"import numpy as np\n\n# The scan is smaller than the box: air lies around it.\n{padded}"
+
+
+def _preset_name(recipe: Recipe) -> str | None:
+    return next((name for name in PRESETS if recipe == Recipe.read(name)), None)
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,0 +1,337 @@
+"""The Studio in a real viewer, driven as a user drives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from napari.layers import Layer
+from qtpy.QtCore import QPoint, Qt
+from qtpy.QtWidgets import QApplication, QFileDialog
+from studio_driving import close, press, rest, type_into
+
+from genesis_core.corruptions.recipe import Recipe
+from genesis_core.phantom.thorax import make_phantom
+from napari_genesis.layers import shown as layer_of
+from napari_genesis.studio.canvas import NAME
+from napari_genesis.studio.studio import Studio
+
+pytestmark = pytest.mark.gui
+Open = Callable[[], Studio]
+
+
+@pytest.fixture
+def scan(viewer: Any) -> Layer:
+    array, meta = layer_of(make_phantom(1, shape=(64, 112, 112)).volume)
+    viewer.add_layer(Layer.create(array, {**meta, "name": "thorax", "contrast_limits": (-1000, 400)}, "image"))
+    viewer.dims.set_current_step(0, 32)
+    return viewer.layers["thorax"]
+
+
+def voxels(viewer: Any) -> np.ndarray:
+    return np.asarray(viewer.layers[NAME].data)
+
+
+def expected(studio: Studio) -> np.ndarray:
+    """What the recipe makes of the box, in HU."""
+    scan, box = studio.session.scan, studio.session.box
+    assert scan is not None
+    assert box is not None
+    original = scan.unit(box)
+    return scan.map.from_unit(studio.session.draft.recipe()(original, seed=studio.session.seed))
+
+
+def test_without_a_scan_it_says_what_to_do(open_studio: Open, viewer: Any, qtbot: Any) -> None:
+    studio = open_studio()
+    assert "Open a CT or MR scan" in studio.parts.figures.words.text()
+    array, meta = layer_of(make_phantom(1, shape=(48, 96, 96)).volume)
+    viewer.add_layer(Layer.create(array, {**meta, "name": "came later"}, "image"))
+    rest(qtbot, studio)
+    assert studio.parts.scan.layers.currentText() == "came later"
+    assert NAME in viewer.layers
+    viewer.layers.remove("came later")
+    rest(qtbot, studio)
+    assert list(viewer.layers) == []
+    assert "Open a CT or MR scan" in studio.parts.figures.words.text()
+
+
+def test_it_shows_the_corrupted_sub_volume_in_its_place(
+    open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
+) -> None:
+    studio = open_studio()
+    assert np.array_equal(voxels(viewer), expected(studio))
+    for _ in range(3):
+        qtbot.mouseClick(studio.parts.sample.next, Qt.MouseButton.LeftButton)
+    rest(qtbot, studio)
+    assert studio.session.seed == 3
+    assert np.array_equal(voxels(viewer), expected(studio))
+    box = studio.session.box
+    assert box is not None
+    assert np.allclose(viewer.layers[NAME].data_to_world((0, 0, 0)), scan.data_to_world(box.start))
+    assert studio.parts.figures.cells[0][1].text() != "-"
+
+
+def test_switching_a_card_off_changes_what_is_drawn(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
+    studio = open_studio()
+    studio.parts.recipe.presets.setCurrentText("paper")
+    studio.parts.recipe.presets.activated.emit(1)
+    rest(qtbot, studio)
+    assert studio.session.draft.recipe() == Recipe.paper()
+    first = studio.parts.cards.cards[0]
+    qtbot.mouseClick(first.header.switch, Qt.MouseButton.LeftButton)
+    rest(qtbot, studio)
+    assert not studio.session.draft.entries[0].enabled
+    assert "changed" in studio.parts.recipe.presets.currentText()
+    assert np.array_equal(voxels(viewer), expected(studio))
+    press(qtbot, studio.parts.sample.swipe, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    rest(qtbot, studio)
+    assert studio.session.draft.recipe() == Recipe.paper()
+    assert studio.parts.recipe.presets.currentText() == "paper"
+
+
+def test_keys_choose_what_the_canvas_shows(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
+    studio = open_studio()
+    where = studio.parts.sample.swipe
+    original = np.clip(np.asarray(scan.data, float), -1000, 1000)
+    box = studio.session.box
+    assert box is not None
+    inside = original[tuple(slice(s, s + n) for s, n in zip(box.start, box.size, strict=True))]
+    press(qtbot, where, Qt.Key.Key_1)
+    rest(qtbot, studio)
+    assert np.allclose(voxels(viewer), inside, atol=0.01)
+    press(qtbot, where, Qt.Key.Key_3)
+    rest(qtbot, studio)
+    assert np.allclose(voxels(viewer), expected(studio) - inside, atol=0.02)
+    assert scan.contrast_limits == [-1000, 400]
+    press(qtbot, where, Qt.Key.Key_4)
+    rest(qtbot, studio)
+    assert studio.session.look.view == "difference"
+    press(qtbot, where, Qt.Key.Key_2)
+    press(qtbot, where, Qt.Key.Key_N)
+    press(qtbot, where, Qt.Key.Key_N)
+    press(qtbot, where, Qt.Key.Key_P)
+    rest(qtbot, studio)
+    assert studio.session.seed == 1
+    assert np.array_equal(voxels(viewer), expected(studio))
+    press(qtbot, where, Qt.Key.Key_S)
+    rest(qtbot, studio)
+    half = box.size[2] // 2
+    assert np.allclose(voxels(viewer)[:, :, :half], inside[:, :, :half], atol=0.01)
+    assert np.array_equal(voxels(viewer)[:, :, half:], expected(studio)[:, :, half:])
+
+
+def test_keys_reach_the_canvas_only_while_its_scan_is_active(
+    open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
+) -> None:
+    studio = open_studio()
+    canvas = viewer.window._qt_viewer.canvas.native
+    viewer.layers.selection.active = scan
+    press(qtbot, canvas, Qt.Key.Key_N)
+    assert studio.session.seed == 1
+    labels = viewer.add_labels(np.zeros(scan.data.shape, "u1"), scale=scan.scale, translate=scan.translate)
+    assert viewer.layers.selection.active is labels
+    press(qtbot, canvas, Qt.Key.Key_N)
+    assert studio.session.seed == 1
+    rest(qtbot, studio)
+
+
+def test_the_original_is_looked_at_while_the_button_is_held(
+    open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
+) -> None:
+    studio = open_studio()
+    button = studio.parts.thumbnails.buttons["original"]
+    qtbot.mousePress(button, Qt.MouseButton.LeftButton)
+    rest(qtbot, studio)
+    assert studio.session.look.view == "original"
+    # Let go outside of the button: it was only looked at.
+    qtbot.mouseMove(button, QPoint(-50, -50))
+    qtbot.mouseRelease(button, Qt.MouseButton.LeftButton, pos=QPoint(-50, -50))
+    rest(qtbot, studio)
+    assert studio.session.look.view == "corrupted"
+    assert np.array_equal(voxels(viewer), expected(studio))
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+    rest(qtbot, studio)
+    assert studio.session.look.view == "original"
+
+
+def test_the_box_follows_the_slice_and_the_slab_shows_all(
+    open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
+) -> None:
+    studio = open_studio()
+    viewer.dims.set_current_step(0, 60)
+    rest(qtbot, studio)
+    box = studio.session.box
+    assert box is not None
+    assert box.start[0] + box.size[0] == 61
+    assert np.array_equal(voxels(viewer), expected(studio))
+    qtbot.mouseClick(studio.parts.sample.slab, Qt.MouseButton.LeftButton)
+    rest(qtbot, studio)
+    assert voxels(viewer).shape == (32, 112, 112)
+    assert "4 boxes" in studio.parts.figures.words.text()
+    viewer.dims.order = (1, 0, 2)
+    rest(qtbot, studio)
+    assert voxels(viewer).shape == (64, 64, 112)
+
+
+def test_a_recipe_is_saved_and_opened_as_the_file_that_trains(
+    open_studio: Open, viewer: Any, scan: Layer, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    studio = open_studio()
+    studio.session.edit(studio.session.draft.with_rate(0, 0.25), "0.rate")
+    path = tmp_path / "mine"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    press(qtbot, studio.parts.sample.swipe, Qt.Key.Key_W)
+    saved = Recipe.read(tmp_path / "mine.yaml")
+    assert saved.name == "mine"
+    assert saved.steps[0].probability == 0.25
+    assert studio.session.draft.recipe() == saved
+    assert studio.parts.recipe.presets.currentText() == "mine"
+    # The ending was added here, so the dialogue has not asked: nothing is replaced.
+    before = (tmp_path / "mine.yaml").read_bytes()
+    studio.session.load(Recipe.paper())
+    studio.files.save_recipe()
+    assert (tmp_path / "mine.yaml").read_bytes() == before
+    assert "exists" in studio.parts.trouble.text()
+    monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(tmp_path / "mine.yaml"), ""))
+    studio.files.open_recipe()
+    assert studio.session.draft.recipe() == saved
+    (tmp_path / "mine.yaml").write_text("steps: [{kind: blur}]")
+    studio.files.open_recipe()
+    assert "'kind' = 'blur' is not a corruption" in studio.parts.trouble.text()
+    assert studio.session.draft.recipe() == saved
+    rest(qtbot, studio)
+
+
+def test_command_and_python_land_on_the_clipboard(open_studio: Open, scan: Layer, qtbot: Any) -> None:
+    studio = open_studio()
+    for action in studio.parts.recipe.more.menu().actions():
+        if action.text() == "Copy as command":
+            action.trigger()
+    assert "napari-genesis corrupt SCAN.nii.gz --recipe genesis" in QApplication.clipboard().text()
+    studio.parts.recipe.copy_python.emit()
+    assert "gc.Recipe.genesis()" in QApplication.clipboard().text()
+
+
+def test_two_recipes_are_compared_by_the_swipe(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
+    studio = open_studio()
+    studio.parts.recipe.compare_action.trigger()
+    studio.session.load(Recipe.paper())
+    studio.swipe()
+    rest(qtbot, studio)
+    scan_, box = studio.session.scan, studio.session.box
+    assert scan_ is not None
+    assert box is not None
+    original = scan_.unit(box)
+    left = scan_.map.from_unit(Recipe.genesis()(original, seed=0))
+    right = scan_.map.from_unit(Recipe.paper()(original, seed=0))
+    assert np.array_equal(voxels(viewer)[:, :, :32], left[:, :, :32])
+    assert np.array_equal(voxels(viewer)[:, :, 32:], right[:, :, 32:])
+    assert "genesis" in studio.parts.recipe.compare_action.text()
+
+
+def test_what_was_set_is_there_again_the_next_day(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
+    studio = open_studio()
+    studio.parts.sample.seed.setValue(12)
+    type_into(qtbot, studio.parts.sample.edges[0].box, "16")
+    studio.parts.sample.follow.click()
+    studio.session.edit(studio.session.draft.with_enabled(1, False), "1.enabled")
+    rest(qtbot, studio)
+    draft = studio.session.draft
+    close(viewer, studio)
+    assert NAME not in viewer.layers
+    again = open_studio()
+    assert again.session.draft == draft
+    assert again.session.seed == 12
+    assert again.session.size == (16, 64, 64)
+    assert not again.parts.sample.follow.isChecked()
+    assert np.array_equal(voxels(viewer), expected(again))
+
+
+def test_the_preview_goes_with_the_dock_and_comes_back(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
+    studio = open_studio()
+    dock = studio.parent()
+    dock.hide()
+    assert NAME not in viewer.layers
+    dock.show()
+    rest(qtbot, studio)
+    assert NAME in viewer.layers
+
+
+def test_a_renamed_scan_keeps_its_place_and_a_second_can_be_chosen(
+    open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
+) -> None:
+    studio = open_studio()
+    scan.name = "renamed"
+    assert studio.parts.scan.layers.currentText() == "renamed"
+    other = viewer.add_image(np.linspace(0, 700, 40 * 70 * 80).reshape(40, 70, 80), scale=(2, 1, 1), name="mr")
+    assert studio.parts.scan.layers.count() == 2
+    studio.parts.scan.choose(other)
+    rest(qtbot, studio)
+    assert studio.session.layer is other
+    assert studio.parts.scan.modality.currentData() == "mr"
+    assert np.array_equal(voxels(viewer), expected(studio))
+    assert studio.parts.sample.extent.text() == ""
+
+
+def test_a_window_typed_and_the_usual_one_again(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
+    studio = open_studio()
+    type_into(qtbot, studio.parts.scan.high.box, "300")
+    rest(qtbot, studio)
+    assert voxels(viewer).max() <= 300.01
+    type_into(qtbot, studio.parts.scan.low.box, "400")
+    assert "upper end must lie above" in studio.parts.trouble.text()
+    qtbot.mouseClick(studio.parts.scan.usual, Qt.MouseButton.LeftButton)
+    rest(qtbot, studio)
+    assert (studio.parts.scan.low.value, studio.parts.scan.high.value) == (-1000, 1000)
+    assert np.array_equal(voxels(viewer), expected(studio))
+    assert not studio.parts.trouble.isVisible()
+
+
+def test_the_contact_sheet_becomes_a_layer_beside_the_scan(
+    open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
+) -> None:
+    from napari_genesis.studio.sheet_dialogue import SheetDialogue
+
+    studio = open_studio()
+    qtbot.mouseClick(studio.parts.sheet, Qt.MouseButton.LeftButton)
+    [dialogue] = studio.findChildren(SheetDialogue)
+    qtbot.waitUntil(dialogue.add_button.isEnabled, timeout=120_000)
+    qtbot.mouseClick(dialogue.add_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 3)
+    [sheet] = [layer for layer in viewer.layers if layer.name.startswith("contact sheet")]
+    assert sheet.data.shape == (32, 3 * 64 + 2 * 4, 4 * 64 + 3 * 4)
+    assert sheet.units == scan.units
+    assert sheet.extent.world[0][2] > scan.extent.world[1][2]
+    # It is no scan to corrupt.
+    assert studio.parts.scan.layers.count() == 1
+    dialogue.close()
+    rest(qtbot, studio)
+
+
+def test_statistics_fill_up_and_name_the_speed(open_studio: Open, scan: Layer, qtbot: Any) -> None:
+    studio = open_studio()
+    qtbot.mouseClick(studio.parts.measure, Qt.MouseButton.LeftButton)
+    plot = studio.parts.statistics.plot
+    qtbot.waitUntil(lambda: "sub-volumes a second" in plot.speed.text(), timeout=120_000)
+    qtbot.waitUntil(lambda: "200 draws" in plot.caption.text(), timeout=20_000)
+
+
+def test_without_live_updates_a_button_computes(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
+    from napari.settings import get_plugin_settings
+
+    studio = open_studio()
+    before = voxels(viewer).copy()
+    settings = get_plugin_settings("napari-genesis")
+    settings.studio.live_updates = False
+    assert studio.parts.update_now.isVisible()
+    studio.parts.sample.next.click()
+    rest(qtbot, studio)
+    assert np.array_equal(voxels(viewer), before)
+    qtbot.mouseClick(studio.parts.update_now, Qt.MouseButton.LeftButton)
+    rest(qtbot, studio)
+    assert np.array_equal(voxels(viewer), expected(studio))
+    settings.studio.live_updates = True
+    assert not studio.parts.update_now.isVisible()
