@@ -8,7 +8,7 @@ DEMO := demo
 
 .PHONY: help install demo test test-all test-pyside6 bench gui docs docs-images clean
 help:  ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 install: $(STAMP)  ## make .venv with everything for use and development
 
@@ -50,8 +50,8 @@ gui: $(STAMP)  ## open napari with a synthetic thorax CT
 docs: $(STAMP)  ## write docs/settings.md and docs/cli.md from the declarations
 	$(BIN)/python docs/write_reference.py
 
-docs-images:  ## copy the screenshots that tests made into docs/images
-	mkdir -p docs/images && cp build/screenshots/*.png docs/images/
+docs-images:  ## take the pictures in docs/images anew from the screenshots that tests made
+	for picture in docs/images/*.png; do made=build/screenshots/$$(basename $$picture); ! test -f $$made || cp $$made $$picture; done
 
 clean:  ## remove what the other targets made, except .venv and demo
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

@@ -24,6 +24,7 @@ class FiguresPanel(QWidget):
         super().__init__(parent)
         self.words = QLabel()
         self.words.setWordWrap(True)
+        self.words.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.words.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self.words.setAccessibleName("what was drawn")
         self.note = QLabel()
@@ -58,8 +59,9 @@ class FiguresPanel(QWidget):
         layout.addWidget(self.note)
 
     def show_words(self, words: str) -> None:
-        """Show what was drawn."""
+        """Show what was drawn. The room for it never shrinks: what lies below must not jump under the mouse."""
         self.words.setText(words)
+        self.words.setMinimumHeight(max(self.words.minimumHeight(), self.words.heightForWidth(self.words.width())))
 
     def show_errors(self, return_input: float, return_mean: float) -> None:
         """Show the two baselines' mean squared errors, which are known at once; the rest is still to come."""

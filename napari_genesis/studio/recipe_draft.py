@@ -6,11 +6,13 @@ on again loses nothing. Every change returns a new draft, which makes undo a lis
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from genesis_core.corruptions.corruption import Corruption
+from genesis_core.corruptions.presets import PRESETS
 from genesis_core.corruptions.recipe import OneOf, Recipe, Step
 from genesis_core.corruptions.registry import CORRUPTIONS
 from genesis_core.corruptions.steps import Choice
@@ -116,6 +118,16 @@ class RecipeDraft:
         entries = list(self.entries)
         entries[index] = entry
         return replace(self, entries=tuple(entries))
+
+
+def preset_of(recipe: Recipe) -> str | None:
+    """Return the name of the preset that a recipe is, down to its name; None if it is none."""
+    return next((preset.name for preset in _presets() if preset == recipe), None)
+
+
+@functools.cache
+def _presets() -> tuple[Recipe, ...]:
+    return tuple(Recipe.read(name) for name in PRESETS)
 
 
 def registered() -> list[Corruption]:

@@ -52,7 +52,7 @@ class SamplePanel(QWidget):
             "Keep the sample while the box moves (L).\n"
             "Unlocked, every new place is a sample of its own, as in training."
         )
-        self.edges = [NumberEditor(_EDGE, widest="1,024") for _ in range(3)]
+        self.edges = [NumberEditor(_EDGE, widest="128") for _ in range(3)]
         for box, axis in zip(self.edges, "zyx", strict=True):
             about = f"Voxels along {axis} of the sub-volume; published: 32, 64, 64."
             box.name_for_screen_readers(f"box size {axis}", about)

@@ -16,10 +16,10 @@ from napari_genesis.view.window_bar import WindowBar
 # Where the metadata of a contact sheet's layer holds what lies where in it.
 SHEET_KEY = "genesis_contact_sheet"
 # A text each end of the window has room for.
-_WIDEST = "-1000.5"
+_WIDEST = "-1000"
 _MODALITIES = ("ct", "mr")
 # Room for "CT 100% ?".
-_MODALITY_WIDTH = 88
+_MODALITY_WIDTH = 98
 # Under this certainty a person should say what the scan is.
 _UNSURE = 0.6
 

@@ -6,9 +6,8 @@ import pprint
 import shlex
 from pathlib import Path
 
-from genesis_core.corruptions.presets import PRESETS
-from genesis_core.corruptions.recipe import Recipe
 from napari_genesis.studio.preview import Wanted
+from napari_genesis.studio.recipe_draft import preset_of
 from napari_genesis.studio.scan import Box, StudioScan
 
 _NO_FILE = "SCAN.nii.gz"
@@ -20,7 +19,7 @@ def as_command(wanted: Wanted, scan: StudioScan, path: Path | None) -> str:
     path: of the scan; None where the layer came from no file.
     """
     lines: list[str] = []
-    recipe = _preset_name(wanted.recipe)
+    recipe = preset_of(wanted.recipe)
     if recipe is None:
         recipe = f"{wanted.recipe.name}.yaml"
         lines.append(f"cat > {shlex.quote(recipe)} <<'END'\n{wanted.recipe.to_yaml()}END")
@@ -38,7 +37,7 @@ def as_command(wanted: Wanted, scan: StudioScan, path: Path | None) -> str:
 
 def as_python(wanted: Wanted, scan: StudioScan, path: Path | None) -> str:
     """Return Python whose `corrupted` holds the voxels that the Studio shows."""
-    name = _preset_name(wanted.recipe)
+    name = preset_of(wanted.recipe)
     steps = pprint.pformat(wanted.recipe.to_dict(), sort_dicts=False, width=100)
     recipe = f"gc.Recipe.{name}()" if name else f"gc.Recipe.from_dict(\n{_indented(steps)}\n)"
     intensity = scan.intensity.model_dump()
@@ -69,10 +68,6 @@ def _cut(box: Box, scan: StudioScan) -> str:
         return f"sub_volume = unit[{inside}]"
     padded = f"sub_volume = np.pad(unit[{inside}], {tuple(pads)})"
     return f"import numpy as np\n\n# The scan is smaller than the box: air lies around it.\n{padded}"
-
-
-def _preset_name(recipe: Recipe) -> str | None:
-    return next((name for name in PRESETS if recipe == Recipe.read(name)), None)
 
 
 def _indented(text: str) -> str:

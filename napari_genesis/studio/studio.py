@@ -16,7 +16,6 @@ from qtpy.QtCore import QSize, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
 from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
-from genesis_core.corruptions.presets import PRESETS
 from genesis_core.corruptions.recipe import Recipe
 from genesis_core.errors import GenesisError
 from napari_genesis.layers import LayerData
@@ -26,11 +25,12 @@ from napari_genesis.studio.computing import LatestOnly
 from napari_genesis.studio.keeping import Kept, default_file, kept_entries, read_kept, write_kept
 from napari_genesis.studio.model_panel import restoring_models
 from napari_genesis.studio.parts import WIDTH, StudioParts
-from napari_genesis.studio.preview import VIEWS, View, in_words
-from napari_genesis.studio.restoring import Judgement, RestoringModel
-from napari_genesis.studio.scan import Array, Index, StudioScan
+from napari_genesis.studio.preview import VIEWS, View
+from napari_genesis.studio.restoring import RestoringModel
+from napari_genesis.studio.scan import Index, StudioScan
 from napari_genesis.studio.session import Frame, Session
 from napari_genesis.studio.shortcuts import Shortcuts
+from napari_genesis.studio.showing import Showing
 from napari_genesis.studio.studio_files import StudioFiles
 from napari_genesis.studio.viewer_link import ViewerLink
 from napari_genesis.view.watching import watch
@@ -59,6 +59,8 @@ class Studio(QWidget):
         self.canvas = CanvasPreview(viewer, self._dragged)
         self.parts = StudioParts()
         self.files = StudioFiles(self)
+        self.showing = Showing(self.session, self.parts, self.link, self.canvas)
+        self._frame: int | None = None
         self._before_hold: View | None = None
         self._finding = LatestOnly("genesis-studio-models", self)
         self._keep_timer = QTimer(self)
@@ -104,15 +106,15 @@ class Studio(QWidget):
         parts.sample.swiped.connect(lambda share: session.choose_look(replace(session.look, swipe=share)))
         parts.model.chosen.connect(self.choose_model)
         parts.sheet.clicked.connect(self.files.contact_sheet)
-        parts.measure.toggled.connect(lambda on: self._measure() if on else parts.statistics.stop())
+        parts.measure.toggled.connect(lambda on: self.showing.statistics() if on else parts.statistics.stop())
         parts.update_now.clicked.connect(lambda: session.refresh(now=True))
         session.busy_changed.connect(lambda busy: parts.scan.show_busy() if busy else None)
-        session.scan_changed.connect(self._show_scan)
-        session.draft_changed.connect(self._show_recipe)
-        session.sample_changed.connect(self._show_sample)
-        session.box_changed.connect(self._show_box)
-        session.frame_ready.connect(self._show_frame)
-        session.judged.connect(self._show_judgement)
+        session.scan_changed.connect(self._take_scan)
+        session.draft_changed.connect(self._take_recipe)
+        session.sample_changed.connect(self._take_sample)
+        session.box_changed.connect(self._take_box)
+        session.frame_ready.connect(self._take_frame)
+        session.judged.connect(self.showing.judgement)
         session.trouble.connect(parts.show_trouble)
         self.link.layers_changed.connect(lambda: parts.scan.show_layers(list(self._viewer.layers)))
         self.link.moved.connect(self._moved)
@@ -141,9 +143,9 @@ class Studio(QWidget):
         self._preferences = Preferences()
         self._apply_preferences()
         self._end_preferences = on_preferences(self._apply_preferences)
-        self._show_recipe()
-        self._show_sample()
-        self._show_scan(None)
+        self.showing.recipe()
+        self.showing.sample()
+        self.showing.scan(None)
         self.parts.thumbnails.choose(self.session.look.view)
         watch(self._viewer)
         self.parts.scan.show_layers(list(self._viewer.layers), self._viewer.layers.selection.active)
@@ -226,77 +228,31 @@ class Studio(QWidget):
             session.look_at_slice(sliced, self.link.slice_of(layer), self.parts.sample.follow.isChecked())
         if session.look.swipe_axis != columns:
             session.choose_look(replace(session.look, swipe_axis=columns))
-        self._show_planes()
+        self.showing.planes()
 
-    _frame: int | None = None
+    # From the session.
 
-    # From the session to the parts.
-
-    def _show_scan(self, scan: StudioScan | None) -> None:
+    def _take_scan(self, scan: StudioScan | None) -> None:
         layer = self.session.layer
         self._frame = None if layer is None else self.link.frame(layer)
-        self.parts.scan.show_scan(scan)
-        for button in (self.parts.sheet, self.parts.measure):
-            button.setEnabled(scan is not None)
-        if scan is None:
-            self.canvas.remove()
-            self.parts.thumbnails.show_planes(dict.fromkeys(VIEWS), 1.0)
-            self.parts.figures.show_words(
-                "Open a CT or MR scan (File > Open, or drop it onto the window), or a synthetic one under "
-                "File > Open Sample > Genesis."
-                if layer is None
-                else ""
-            )
-        else:
+        self.showing.scan(scan)
+        if scan is not None:
             self._moved()
 
-    def _show_recipe(self) -> None:
-        session, draft = self.session, self.session.draft
-        recipe = draft.recipe()
-        preset = draft.name in PRESETS and recipe == Recipe.read(draft.name)
-        other = None if session.other is None else session.other.name
-        self.parts.recipe.show_recipe(draft.name, preset, session.history.can_undo, session.history.can_redo, other)
-        self.parts.sample.show_compared(other)
-        self._show_cards()
+    def _take_recipe(self) -> None:
+        self.showing.recipe()
         self._keep_later()
 
-    def _show_sample(self) -> None:
-        self.parts.sample.show_sample(self.session.seed, self.session.locked)
+    def _take_sample(self) -> None:
+        self.showing.sample()
         self._keep_later()
 
-    def _show_box(self) -> None:
-        scan = self.session.scan
-        self.parts.sample.show_size(self.session.size, None if scan is None else scan.spacing)
-        self._show_cards()
+    def _take_box(self) -> None:
+        self.showing.box()
         self._keep_later()
 
-    def _show_cards(self) -> None:
-        scan = self.session.scan
-        self.parts.cards.show_draft(self.session.draft, self.session.size, None if scan is None else scan.spacing)
-
-    def _show_frame(self, frame: Frame) -> None:
-        scan, layer = self.session.scan, self.session.layer
-        if scan is None or layer is None or layer not in self._viewer.layers:
-            return
-        preview = frame.preview
-        if self.isVisible():
-            full = scan.map.high - scan.map.low
-            self.canvas.show(layer, preview.place, frame.voxels, frame.look, full, settled=frame.settled)
-        self.parts.figures.show_words(in_words(preview))
-        self.parts.figures.show_errors(preview.return_input, preview.return_mean)
-        self.parts.curve.show_curves(preview.draw, preview.other_draw)
-        self.parts.curve.show_histogram(preview.histogram, scan.map, "HU" if scan.modality == "ct" else "")
-        self._show_planes()
-
-    def _show_judgement(self, judgement: Judgement) -> None:
-        self.parts.figures.show_figures(judgement.return_input, judgement.return_mean, judgement.model)
-        self.parts.figures.show_note(judgement.problem)
-        self._measure()
-        self._show_planes()
-
-    def _measure(self) -> None:
-        if self.session.frame is not None:
-            self.parts.statistics.measure(self.session.frame.preview)
+    def _take_frame(self, frame: Frame) -> None:
+        self.showing.frame(frame, in_canvas=self.isVisible())
 
     def add_layer(self, data: LayerData) -> None:
         """Add a layer of ours to the viewer; the one that was active stays so."""
@@ -305,33 +261,6 @@ class Studio(QWidget):
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(Layer.create(*data))
         self._viewer.layers.selection.active = active
-
-    def _show_planes(self) -> None:
-        frame, scan, layer, judgement = (
-            self.session.frame,
-            self.session.scan,
-            self.session.layer,
-            self.session.judgement,
-        )
-        if frame is None or scan is None or layer is None:
-            return
-        preview = frame.preview
-        index = self.link.slice_of(layer)
-        restored = judgement.restored if judgement is not None and judgement.preview is preview else None
-
-        def plane(voxels: Array | None) -> Array | None:
-            return None if voxels is None else self.link.as_displayed(voxels, preview.place, index)
-
-        original, corrupted = plane(preview.original), plane(preview.corrupted)
-        assert original is not None
-        assert corrupted is not None
-        planes: dict[View, Array | None] = {
-            "original": original,
-            "corrupted": corrupted,
-            "difference": corrupted - original,
-            "restored": plane(restored),
-        }
-        self.parts.thumbnails.show_planes(planes, self.link.aspect(scan.spacing))
 
     # Keeping, showing, hiding.
 

@@ -108,7 +108,7 @@ class WindowBar(QWidget):
 
 
 def _number(name: str, about: str, quantity: Quantity) -> NumberEditor:
-    editor = NumberEditor(quantity, widest="-1000.5")
+    editor = NumberEditor(quantity, widest="-1000")
     editor.name_for_screen_readers(name, about)
     editor.box.setToolTip(about)
     return editor
