@@ -8,6 +8,7 @@ from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QWidget
 
 from genesis_core.errors import GenesisError
+from napari_genesis.forms.wheel import pass_wheel_on
 
 _NONE, _OTHER = "none", "choose a folder…"
 
@@ -20,6 +21,7 @@ class ModelPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.models = QComboBox()
+        pass_wheel_on(self.models)
         self.models.setAccessibleName("restoring model")
         self.models.setToolTip("A pre-trained model: what it makes of the corrupted sub-volume (4).")
         self.models.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)

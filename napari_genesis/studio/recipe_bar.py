@@ -7,6 +7,7 @@ from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from genesis_core.corruptions.presets import PRESETS
+from napari_genesis.forms.wheel import pass_wheel_on
 
 
 class RecipeBar(QWidget):
@@ -25,6 +26,7 @@ class RecipeBar(QWidget):
         super().__init__(parent)
         self.presets = QComboBox()
         self.presets.setAccessibleName("recipe")
+        pass_wheel_on(self.presets)
         self.presets.setToolTip("Published recipes: 'genesis' is the published code, 'paper' the text of the paper.")
         self.presets.addItems(list(PRESETS))
         self.presets.activated.connect(lambda _: self._chosen())

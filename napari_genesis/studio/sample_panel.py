@@ -3,24 +3,17 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QSlider, QSpinBox, QToolButton, QWidget
 
 from napari_genesis.forms.number import NumberEditor
 from napari_genesis.forms.quantity import Quantity
+from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.studio.scan import Index
 
 # A pass of published training sees a few thousand samples; any number may be typed.
 _MOST_SEED = 2**31 - 1
 # No upper bound: what does not fit into the memory is refused then.
 _EDGE = Quantity(whole=True, low=1)
-
-
-class _Slider(QSlider):
-    def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
-        # The wheel scrolls the dock.
-        if event is not None:
-            event.ignore()
 
 
 class SamplePanel(QWidget):
@@ -63,7 +56,8 @@ class SamplePanel(QWidget):
         self.follow.setToolTip("The box comes along when another slice is shown (F). Drag it in the canvas to move it.")
         self.slab = QCheckBox("slab")
         self.slab.setToolTip("Show the whole layer of boxes around the slice, as training cuts the scan (B).")
-        self.swipe = _Slider(Qt.Orientation.Horizontal)
+        self.swipe = QSlider(Qt.Orientation.Horizontal)
+        pass_wheel_on(self.swipe)
         self.swipe.setRange(0, 100)
         self.swipe.setAccessibleName("swipe")
         self.swipe_label = QLabel("swipe")

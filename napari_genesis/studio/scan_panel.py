@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QToolBut
 
 from napari_genesis.forms.number import NumberEditor
 from napari_genesis.forms.quantity import Quantity
+from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.studio.canvas import NAME
 from napari_genesis.studio.scan import StudioScan
 from napari_genesis.view.window_bar import WindowBar
@@ -39,12 +40,14 @@ class ScanPanel(QWidget):
         self.layers = QComboBox()
         self.layers.setToolTip("The Image layer to work on; it is never changed.")
         self.layers.setAccessibleName("scan")
+        pass_wheel_on(self.layers)
         self.layers.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.layers.setMinimumContentsLength(12)
         self.modality = QComboBox()
         for name in _MODALITIES:
             self.modality.addItem(name.upper(), name)
         self.modality.setAccessibleName("modality")
+        pass_wheel_on(self.modality)
         self.modality.setMinimumWidth(_MODALITY_WIDTH)
         self.low, self.high = (
             NumberEditor(Quantity(whole=False), widest=_WIDEST),

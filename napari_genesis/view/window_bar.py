@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
-from qtpy.QtCore import QEvent, QObject, QSignalBlocker, Qt
+from qtpy.QtCore import QSignalBlocker, Qt
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QWidget
 
 from napari_genesis.forms.number import NumberEditor
 from napari_genesis.forms.quantity import Quantity
+from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.view.windows import Window, windows_for
 
 _WIDTH = 340
@@ -46,9 +47,7 @@ class WindowBar(QWidget):
             row.addWidget(label)
             row.addWidget(box)
         self.setMaximumWidth(_WIDTH)
-        # The wheel scrolls the dock the bar lies in.
-        self.names.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.names.installEventFilter(self)
+        pass_wheel_on(self.names)
         self.names.activated.connect(self._choose)
         for editor in (self.level, self.width_box):
             # A value rounded on the screen keeps all its digits until it is typed.
@@ -77,12 +76,6 @@ class WindowBar(QWidget):
         if layer is not None and usable:
             layer.events.contrast_limits.connect(self._show)
         self._show()
-
-    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802
-        if event is not None and event.type() == QEvent.Type.Wheel:
-            event.ignore()
-            return True
-        return super().eventFilter(watched, event)
 
     def _show(self) -> None:
         if (layer := self.layer) is None:
