@@ -166,10 +166,21 @@ def in_words(preview: Preview) -> str:
             boxes *= -(-length // edge)
         noun = "box" if boxes == 1 else "boxes"
         return f"{boxes} {noun} of {' x '.join(map(str, size))} voxels (z, y, x), each with a draw of its own."
-    lines = "\n".join(f"{line[0].upper()}{line[1:]}." for line in preview.draw.describe().splitlines())
+    lines = _sentences(preview.draw)
     taken = preview.tissue >= SamplingSettings().min_tissue
     verdict = "would be taken for training" if taken else "would be refused as nearly empty"
-    return (
+    words = (
         f"{lines}\n{preview.changed:.0%} of the voxels changed. "
         f"This sub-volume {verdict} ({preview.tissue:.0%} tissue)."
     )
+    if preview.other_draw is None or preview.wanted.other is None or preview.other is None:
+        return words
+    error = float(np.square(_sample(preview.other) - _sample(preview.original)).mean(dtype=np.float64))
+    return (
+        f"{words}\nRecipe B ({preview.wanted.other.name}), MSE of returning the input {error:.4f}:\n"
+        f"{_sentences(preview.other_draw)}"
+    )
+
+
+def _sentences(draw: Draw) -> str:
+    return "\n".join(f"{line[0].upper()}{line[1:]}." for line in draw.describe().splitlines())

@@ -117,6 +117,7 @@ class Studio(QWidget):
         session.judged.connect(self.showing.judgement)
         session.trouble.connect(parts.show_trouble)
         self.link.layers_changed.connect(lambda: parts.scan.show_layers(list(self._viewer.layers)))
+        self.link.voxels_changed.connect(self._look_again)
         self.link.moved.connect(self._moved)
         self.link.selected.connect(self._reach)
         self._finding.finished.connect(parts.model.show_models)
@@ -168,6 +169,10 @@ class Studio(QWidget):
     def _choose_layer(self, layer: Any) -> None:
         self.session.choose_layer(layer, None if layer is None else self.link.frame(layer))
         self._reach()
+
+    def _look_again(self, layer: Any) -> None:
+        if layer is self.session.layer:
+            self._choose_layer(layer)
 
     def choose_model(self, path: Path | None) -> None:
         """Restore by the model in a folder; None: by none."""

@@ -15,11 +15,14 @@ _DIMS_EVENTS = ("current_step", "order", "ndisplay", "ndim")
 
 
 class ViewerLink(QObject):
-    """layers_changed(): images came, went or got another name. moved(): another slice, plane or display.
-    selected(): another layer is active. Axes are those of a scan: 0 is z, 1 is y, 2 is x.
+    """layers_changed(): images came, went or got another name. voxels_changed(layer): one got other data.
+    moved(): another slice, plane or display. selected(): another layer is active.
+
+    Axes are those of a scan: 0 is z, 1 is y, 2 is x.
     """
 
     layers_changed = Signal()
+    voxels_changed = Signal(object)
     moved = Signal()
     selected = Signal()
 
@@ -94,10 +97,12 @@ class ViewerLink(QObject):
         self._named = list(self._viewer.layers)
         for layer in self._named:
             layer.events.name.connect(self._on_name)
+            layer.events.data.connect(self._on_data)
 
     def _forget_names(self) -> None:
         for layer in self._named:
             layer.events.name.disconnect(self._on_name)
+            layer.events.data.disconnect(self._on_data)
         self._named = []
 
     def _on_list(self, event: Any = None) -> None:
@@ -106,6 +111,9 @@ class ViewerLink(QObject):
 
     def _on_name(self, event: Any = None) -> None:
         self.layers_changed.emit()
+
+    def _on_data(self, event: Any) -> None:
+        self.voxels_changed.emit(event.source)
 
     def _on_moved(self, event: Any = None) -> None:
         self.moved.emit()

@@ -230,6 +230,7 @@ def test_two_recipes_are_compared_by_the_swipe(open_studio: Open, viewer: Any, s
     assert np.array_equal(voxels(viewer)[:, :, :32], left[:, :, :32])
     assert np.array_equal(voxels(viewer)[:, :, 32:], right[:, :, 32:])
     assert "genesis" in studio.parts.recipe.compare_action.text()
+    assert "Recipe B (genesis), MSE of returning the input" in studio.parts.figures.words.text()
 
 
 def test_what_was_set_is_there_again_the_next_day(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
@@ -274,6 +275,35 @@ def test_a_renamed_scan_keeps_its_place_and_a_second_can_be_chosen(
     assert studio.parts.scan.modality.currentData() == "mr"
     assert np.array_equal(voxels(viewer), expected(studio))
     assert studio.parts.sample.extent.text() == ""
+
+
+def test_a_scan_of_several_frames_shows_the_one_displayed(open_studio: Open, viewer: Any, qtbot: Any) -> None:
+    frames = np.stack([make_phantom(seed, shape=(48, 96, 96)).volume.array for seed in (1, 2)])
+    units = ("pixel", "mm", "mm", "mm")
+    viewer.add_image(frames, name="frames", scale=(1, 4, 3, 3), units=units, contrast_limits=(-1000, 400))
+    viewer.dims.set_current_step(0, 0)
+    studio = open_studio()
+    assert np.array_equal(voxels(viewer), expected(studio))
+    first = voxels(viewer).copy()
+    viewer.dims.set_current_step(0, 1)
+    rest(qtbot, studio)
+    assert studio.session.scan is not None
+    assert np.array_equal(studio.session.scan.volume.array, frames[1])
+    assert np.array_equal(voxels(viewer), expected(studio))
+    assert not np.array_equal(voxels(viewer), first)
+    viewer.dims.set_current_step(1, 45)
+    rest(qtbot, studio)
+    assert studio.session.box is not None
+    assert studio.session.box.start[0] == 14
+
+
+def test_other_voxels_in_the_layer_are_noticed(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
+    studio = open_studio()
+    scan.data = scan.data + 100
+    rest(qtbot, studio)
+    assert studio.session.scan is not None
+    assert studio.session.scan.volume.array is scan.data
+    assert np.array_equal(voxels(viewer), expected(studio))
 
 
 def test_a_window_typed_and_the_usual_one_again(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
