@@ -53,11 +53,12 @@ class LatestOnly(QObject):
             self._waiting = None
             self._generation += 1
 
-    def close(self) -> None:
-        """End the thread after the work that runs; nothing is signalled any more."""
+    def close(self, *, finish: bool = False) -> None:
+        """End the thread after the work that runs; nothing is signalled any more. finish: do first what waits."""
         with self._condition:
+            if not (finish or self._closed):
+                self._waiting = None
             self._closed = True
-            self._waiting = None
             self._generation += 1
             self._condition.notify()
 
@@ -85,7 +86,7 @@ class LatestOnly(QObject):
         with self._condition:
             self._condition.wait_for(lambda: self._closed or self._waiting is not None)
             work, self._waiting = self._waiting, None
-            if self._closed or work is None:
+            if work is None:
                 return None
             self._running = True
             return self._generation, work

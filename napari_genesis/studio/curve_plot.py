@@ -5,8 +5,6 @@ Both axes are the training range, written in scan units. A recipe without an int
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
@@ -16,9 +14,11 @@ from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from genesis_core.corruptions.draw import Draw
 from genesis_core.volumes.intensity import IntensityMap
+from napari_genesis.studio.quiet_plot import QuietPlot, small_font, with_alpha
 
 _HEIGHT = 100
 _POINTS = 257
+_FAINT = 60
 # Orange and blue, which people with any of the common colour-vision deficiencies tell apart on dark and on light.
 _CURVE, _OTHER = "#e69f00", "#56b4e9"
 
@@ -28,12 +28,8 @@ class CurvePlot(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.plot = pg.PlotWidget(background=None)
+        self.plot = QuietPlot()
         self.plot.setFixedHeight(_HEIGHT)
-        self.plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.plot.setMenuEnabled(False)
-        self.plot.hideButtons()
-        self.plot.setMouseEnabled(False, False)
         self.plot.setRange(xRange=(0, 1), yRange=(0, 1), padding=0.02)
         self.plot.setToolTip(
             "Grey: how often each intensity occurs in the sub-volume (to the right), and what it becomes (up).\n"
@@ -81,21 +77,14 @@ class CurvePlot(QWidget):
 
     def _paint(self) -> None:
         text = self.palette().color(QPalette.ColorRole.WindowText)
-        faint = pg.mkColor(text)
-        faint.setAlpha(60)
+        faint = with_alpha(text, _FAINT)
         for name in ("bottom", "left"):
             axis = self.plot.getAxis(name)
             axis.setPen(faint)
             axis.setTextPen(text)
-            axis.setStyle(tickFont=_small(self))
+            axis.setStyle(tickFont=small_font(self))
         self.bars.setBrush(faint)
         self.bars.setPen(None)
         self.straight.setPen(pg.mkPen(faint, style=Qt.PenStyle.DashLine))
         self.other.setPen(pg.mkPen(_OTHER, width=2))
         self.curve.setPen(pg.mkPen(_CURVE, width=2))
-
-
-def _small(widget: QWidget) -> Any:
-    font = widget.font()
-    font.setPointSizeF(max(font.pointSizeF() * 0.8, 6.0))
-    return font

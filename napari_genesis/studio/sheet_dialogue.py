@@ -151,7 +151,8 @@ class SheetDialogue(QDialog):
     def done(self, result: int) -> None:
         """Stop the work and close."""
         self._stop.now()
-        self._lane.close()
+        # A picture that is to be saved still is.
+        self._lane.close(finish=self._then == self._saved)
         super().done(result)
 
     def _count_changed(self) -> None:

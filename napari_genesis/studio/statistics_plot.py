@@ -9,10 +9,11 @@ from statistics import median
 
 import pyqtgraph as pg
 from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtGui import QColor, QFont, QFontInfo, QPalette, QShowEvent, QWheelEvent
+from qtpy.QtGui import QPalette, QShowEvent
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from genesis_core.corruptions.statistics import CHANGED, DrawStatistics, Throughput
+from napari_genesis.studio.quiet_plot import QuietPlot, small_font, with_alpha
 
 _HEIGHT = 112
 # Bars of 5 %: a hundred draws fill them, and the dock's width shows them apart.
@@ -33,7 +34,7 @@ class StatisticsPlot(QWidget):
         self.caption = QLabel()
         self.caption.setTextFormat(Qt.TextFormat.RichText)
         self.caption.setAccessibleName("changed voxels over many draws")
-        self.plot = _Plot()
+        self.plot = _plot()
         self.plot.setFixedHeight(_HEIGHT)
         self.plot.setToolTip(
             f"How many draws change how much of this sub-volume, by more than {CHANGED:.0%} of the range from 0 to 1.\n"
@@ -131,14 +132,14 @@ class StatisticsPlot(QWidget):
 
     def _colour(self) -> None:
         text = self.palette().color(QPalette.ColorRole.WindowText)
-        small = _small(self)
+        small = small_font(self)
         for name, label in (("bottom", "changed voxels (%)"), ("left", "draws")):
             axis = self.plot.getAxis(name)
-            axis.setPen(_with_alpha(text, _FAINT))
+            axis.setPen(with_alpha(text, _FAINT))
             axis.setTextPen(text)
             axis.setStyle(tickFont=small)
             axis.setLabel(label, **{"font-size": f"{small.pointSizeF():.1f}pt", "color": text.name()})
-        self.bars.setOpts(brush=_with_alpha(text, _BARS), pen=None)
+        self.bars.setOpts(brush=with_alpha(text, _BARS), pen=None)
         self.median_line.setPen(pg.mkPen(text, width=1.5, style=Qt.PenStyle.DashLine))
         self.current_line.setPen(pg.mkPen(text, width=3))
 
@@ -154,41 +155,16 @@ def _rounded(rate: float) -> str:
     return f"{float(f'{rate:.3g}'):,.0f}" if rate >= 10 else f"{rate:.2g}"
 
 
-class _Plot(pg.PlotWidget):  # type: ignore[misc]
-    """A plot to look at: no menu, no zoom, no focus; colours of its own instead of pyqtgraph's global ones."""
-
-    def __init__(self) -> None:
-        super().__init__(background=None)
-        # A cached background would keep the colour of the theme before.
-        self.setCacheMode(self.CacheModeFlag.CacheNone)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setMenuEnabled(False)
-        self.hideButtons()
-        self.setMouseEnabled(False, False)
-        self.setXRange(0, 100, padding=0.02)
-        bottom = self.getAxis("bottom")
-        bottom.setTicks([[(percent, str(percent)) for percent in range(0, 101, 25)]])
-        # Else 0 and 100, which reach beyond the axis, would be left out.
-        bottom.setStyle(hideOverlappingLabels=False)
-        bottom.setHeight(30)
-        # At the bottom, what pyqtgraph lets the label hang out of its axis.
-        self.plotItem.layout.setContentsMargins(0, 4, 12, 5)
-        # A fixed width: the bars shall not move while the numbers beside them grow.
-        self.getAxis("left").setWidth(44)
-
-    def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
-        """Leave the wheel to what scrolls the dock."""
-        if event is not None:
-            event.ignore()
-
-
-def _with_alpha(colour: QColor, alpha: int) -> QColor:
-    result = QColor(colour)
-    result.setAlpha(alpha)
-    return result
-
-
-def _small(widget: QWidget) -> QFont:
-    font = widget.font()
-    font.setPointSizeF(max(QFontInfo(font).pointSizeF() * 0.8, 6.0))
-    return font
+def _plot() -> QuietPlot:
+    plot = QuietPlot()
+    plot.setXRange(0, 100, padding=0.02)
+    bottom = plot.getAxis("bottom")
+    bottom.setTicks([[(percent, str(percent)) for percent in range(0, 101, 25)]])
+    # Else 0 and 100, which reach beyond the axis, would be left out.
+    bottom.setStyle(hideOverlappingLabels=False)
+    bottom.setHeight(30)
+    # At the bottom, what pyqtgraph lets the label hang out of its axis.
+    plot.plotItem.layout.setContentsMargins(0, 4, 12, 5)
+    # A fixed width: the bars shall not move while the numbers beside them grow.
+    plot.getAxis("left").setWidth(44)
+    return plot

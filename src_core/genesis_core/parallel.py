@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -14,6 +15,11 @@ Result = TypeVar("Result")
 _AHEAD = 2
 # Seconds between looks at `should_stop` while nothing is ready.
 _STOP_INTERVAL = 0.2
+
+
+def available_cores() -> int:
+    """Return how many cores this process may use, at least one."""
+    return max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
 
 def for_each(

@@ -47,8 +47,9 @@ def examine(settings: DoctorSettings) -> dict[str, Any]:
     from genesis_core.corruptions.recipe import Recipe
     from genesis_core.corruptions.statistics import sub_volumes_per_second
     from genesis_core.inference.predictor import choose_device
+    from genesis_core.parallel import available_cores
     from genesis_core.sampling.cache import cache_folder
-    from genesis_core.training.hardware import native_bfloat16, resolve_threads
+    from genesis_core.training.hardware import native_bfloat16
 
     speed = sub_volumes_per_second(Recipe.genesis(), settings.patch_size)
     device = str(choose_device("auto"))
@@ -59,7 +60,7 @@ def examine(settings: DoctorSettings) -> dict[str, Any]:
         "versions": {name: _version(name) for name in _PACKAGES},
         "device": device,
         "gpu": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
-        "cores": resolve_threads(),
+        "cores": available_cores(),
         "native_bfloat16": native_bfloat16(device),
         "memory_gib": round(psutil.virtual_memory().total / _GIB, 1),
         "memory_free_gib": round(psutil.virtual_memory().available / _GIB, 1),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from genesis_core.cli.interrupting import parent_option
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
 from genesis_core.cli.training_report import TrainingReport
@@ -100,6 +101,7 @@ command = settings_command(
         "--device": "device",
     },
     flag_values={"--resume": "yes"},
+    extra=[parent_option()],
     paths=("data.labelled", "data.subjects", "data.cache", "source"),
     plan=show_plan,
 )

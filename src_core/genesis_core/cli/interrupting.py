@@ -1,4 +1,7 @@
-"""Commands that keep what is done when they are stopped: SIGTERM ends them as Ctrl-C does, with exit code 130."""
+"""Commands that keep what is done when they are stopped: SIGTERM ends them as Ctrl-C does, with exit code 130.
+
+Trainings that a window started have an option of their own, by which they stop when the window is gone.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+import click
 
 
 @contextmanager
@@ -26,3 +31,22 @@ def stopped_by_signals() -> Iterator[None]:
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
     raise KeyboardInterrupt
+
+
+def parent_option() -> click.Option:
+    """Return `--stop-with-parent`, for programs that start a training and hold its stdin; people do not see it."""
+    return click.Option(
+        ["--stop-with-parent"],
+        is_flag=True,
+        hidden=True,
+        expose_value=False,
+        callback=_watch_parent,
+        help="The end of stdin means that the parent died: write a checkpoint and stop.",
+    )
+
+
+def _watch_parent(_ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from genesis_core.training.stopping import stop_with_parent
+
+        stop_with_parent()

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from genesis_core.cli.interrupting import stopped_by_signals
+from genesis_core.cli.interrupting import parent_option, stopped_by_signals
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
 from genesis_core.cli.training_report import TrainingReport
@@ -88,7 +88,8 @@ command = settings_command(
             ["--preset"],
             type=click.Choice(list(PRESETS)),
             help=_PRESET_HELP,
-        )
+        ),
+        parent_option(),
     ],
     prepare=_prepare,
     paths=("data.scans", "data.series", "data.cache"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from genesis_core.corruptions.draw import Draw
 from genesis_core.corruptions.kernels.checking import largest_bits
 from genesis_core.errors import RecipeError
+from genesis_core.parallel import available_cores
 
 if TYPE_CHECKING:
     from genesis_core.corruptions.recipe import Recipe
@@ -70,7 +70,7 @@ def _each(source: Voxels, drawn: Callable[[int], Draw], threads: int | None) -> 
                 return
             _corrupt(source[index], out[index], drawn(index))
 
-    threads = min(len(source), _cores() if threads is None else threads)
+    threads = min(len(source), available_cores() if threads is None else threads)
     if threads <= 1:
         work()
         return out
@@ -94,10 +94,6 @@ def _corrupt(source: Voxels, out: Voxels, draw: Draw) -> None:
         current = out
     if not draw.steps:
         np.copyto(out, source)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _floats(x: ArrayLike) -> Voxels:

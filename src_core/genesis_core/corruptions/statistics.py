@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genesis_core.corruptions.application import _cores
+from genesis_core.parallel import available_cores
 from genesis_core.randomness import uniforms
 
 if TYPE_CHECKING:
@@ -102,6 +102,6 @@ def sub_volumes_per_second(recipe: Recipe, shape: Sequence[int], seconds: float 
             done = sum(part.result() for part in parts)
             return done / (time.perf_counter() - began)
 
-    threads = _cores()
+    threads = available_cores()
     alone = rate(1)
     return Throughput(alone, rate(threads) if threads > 1 else alone, threads)

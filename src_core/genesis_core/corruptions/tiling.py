@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from genesis_core.corruptions.application import _cores
 from genesis_core.corruptions.corruption import Shape3
 from genesis_core.errors import SettingsError
-from genesis_core.parallel import for_each
+from genesis_core.parallel import available_cores, for_each
 from genesis_core.randomness import stream
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ def corrupt_region(
 
     # Boxes by themselves, not the recipe's batches, which copy every box once more: on two cores 80 boxes of
     # 32 x 64 x 64 took 28 ms in a pool of two threads, 34 ms as batches of 16, 43 ms in one thread.
-    for _, problem in for_each(chosen, work, threads=min(threads or _cores(), len(chosen)), progress=progress):
+    for _, problem in for_each(chosen, work, threads=min(threads or available_cores(), len(chosen)), progress=progress):
         if problem is not None:
             raise problem
     return result

@@ -40,15 +40,16 @@ def train_fold(
     """Train fold `number` in `run`, then score its held-out cases; the run's status says how it ended."""
     import torch
 
+    from genesis_core.parallel import available_cores
     from genesis_core.sampling.labelled_sampler import LabelledSampler
     from genesis_core.targets.segmentation import SegmentationTask
-    from genesis_core.training.hardware import resolve_precision, resolve_threads
+    from genesis_core.training.hardware import resolve_precision
     from genesis_core.training.loop import Training
 
     cases, start = prepared.splits[number], prepared.start
     settings = _fold_settings(run, prepared, cases, resume)
     say = forward(run, report)
-    threads = settings.training.threads or resolve_threads()
+    threads = settings.training.threads or available_cores()
     torch.set_num_threads(threads)
     training = settings.training.model_copy(
         update={"threads": threads, "precision": resolve_precision(settings.training.precision, start.device)}

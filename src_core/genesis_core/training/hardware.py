@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 
 # Parameters of mallopt. Source: glibc, malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -40,11 +39,3 @@ def keep_freed_memory() -> None:
     except (OSError, AttributeError):
         # Another C library: training is a little slower, nothing else.
         return
-
-
-def resolve_threads() -> int:
-    """Return how many threads the network gets: the cores this process may use."""
-    try:
-        return max(1, len(os.sched_getaffinity(0)))
-    except AttributeError:
-        return max(1, os.cpu_count() or 1)

@@ -137,11 +137,12 @@ def _train(
 
     from genesis_core.inference.predictor import choose_device
     from genesis_core.networks.registry import create_network
-    from genesis_core.training.hardware import resolve_precision, resolve_threads
+    from genesis_core.parallel import available_cores
+    from genesis_core.training.hardware import resolve_precision
     from genesis_core.training.loop import Training
 
     device = str(choose_device(settings.device))
-    threads = settings.training.threads or resolve_threads()
+    threads = settings.training.threads or available_cores()
     torch.set_num_threads(threads)
     training = settings.training.model_copy(
         update={"threads": threads, "precision": resolve_precision(settings.training.precision, device)}

@@ -1,13 +1,69 @@
-"""How a run is asked to stop: SIGINT, SIGTERM, SIGUSR1 (sent by clusters before the time is up), or a file `stop`."""
+"""How a run is asked to stop: SIGINT, SIGTERM, SIGUSR1 (sent by clusters before the time is up), or a file `stop`.
+
+A run that a window started also stops when that window is gone, which it knows by the end of its own stdin.
+"""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any
+
+# Lines a parent writes to the stdin of a run it watches over; others mean nothing.
+STOP, GO_ON, STOP_WITH_ME = "stop", "go on", "stop with me"
+_STDIN = 0
+_AT_ONCE = 4096
+
+
+class ParentWatch:
+    """Reads what a parent writes to a pipe, in a daemon thread. The end of the pipe means that the parent is gone.
+
+    Line "stop": write a checkpoint and stop. "go on": the end of the pipe shall mean nothing; "stop with me": it shall
+    mean a stop again, as it does from the start. The parent says so beforehand, so what it chose holds however it ends.
+    """
+
+    def __init__(self, file: int = _STDIN) -> None:
+        """Watch the file descriptor `file`."""
+        self.reason: str | None = None
+        self._file = file
+        self._thread = threading.Thread(target=self._watch, name="genesis-parent", daemon=True)
+        self._thread.start()
+
+    def _watch(self) -> None:
+        goes_on, left = False, b""
+        # Not through sys.stdin: a thread that waits inside its buffer aborts the interpreter when that ends.
+        while chunk := _read(self._file):
+            *lines, left = (left + chunk).split(b"\n")
+            for line in lines:
+                word = line.strip().decode("ascii", "replace")
+                if word == STOP:
+                    self.reason = "asked by the window"
+                elif word in (GO_ON, STOP_WITH_ME):
+                    goes_on = word == GO_ON
+        if not goes_on and self.reason is None:
+            self.reason = "the window that started it is gone"
+
+
+def _read(file: int) -> bytes:
+    try:
+        return os.read(file, _AT_ONCE)
+    except OSError:
+        # No stdin at all: nobody is there.
+        return b""
+
+
+_parent: ParentWatch | None = None
+
+
+def stop_with_parent() -> None:
+    """From now on every run of this process also stops when its parent says so on stdin, or is gone."""
+    global _parent
+    if _parent is None:
+        _parent = ParentWatch()
 
 
 class StopRequest:
@@ -44,6 +100,8 @@ class StopRequest:
         """Why the run should stop, or None."""
         if self._reason is None and self._stop_file.exists():
             self._reason = "stop file"
+        if self._reason is None and _parent is not None:
+            self._reason = _parent.reason
         if self._reason is None and self._also is not None and self._also():
             self._reason = "asked by the caller"
         return self._reason

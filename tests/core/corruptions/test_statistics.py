@@ -87,7 +87,7 @@ def test_the_speed_of_one_thread_is_a_count_over_a_time(monkeypatch: pytest.Monk
             threading.Event().wait(0.01)
             seeds.append(seed)
 
-    monkeypatch.setattr(statistics, "_cores", lambda: 3)
+    monkeypatch.setattr(statistics, "available_cores", lambda: 3)
     speed = sub_volumes_per_second(Slow(), (4, 4, 4), seconds=0.2)  # type: ignore[arg-type]
     # Ten milliseconds each, and never less; three threads that only wait are three times as fast.
     assert 20 < speed.one_thread <= 100

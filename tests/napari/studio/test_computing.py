@@ -58,6 +58,25 @@ def test_what_work_raises_is_told_and_the_lane_goes_on(qtbot: Any) -> None:
     assert lane.join(20)
 
 
+def test_what_waits_is_done_before_the_end_if_that_is_asked_for(qtbot: Any) -> None:
+    lane = LatestOnly("lane")
+    go_on, started = threading.Event(), threading.Event()
+    done: list[str] = []
+
+    def slow() -> None:
+        started.set()
+        go_on.wait(20)
+
+    lane.submit(slow)
+    assert started.wait(20)
+    lane.submit(lambda: done.append("saved"))
+    lane.close(finish=True)
+    lane.close()
+    go_on.set()
+    assert lane.join(20)
+    assert done == ["saved"]
+
+
 def test_nothing_comes_of_what_was_discarded_or_closed(qtbot: Any) -> None:
     lane = LatestOnly("lane")
     results: list[Any] = []

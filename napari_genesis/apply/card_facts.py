@@ -1,0 +1,104 @@
+"""A model's card as facts for people: what it does, what it learnt from, how good it was, whose it is. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from genesis_core.model.card import ModelCard
+from napari_genesis.apply.models import ModelEntry
+
+Colour = tuple[int, int, int]
+
+# What of `data` is told in words of its own, or serves the program alone.
+_TOLD = ("modality", "training_scans", "training_cases", "validation_scans", "validation_cases", "subjects", "scans")
+_SILENT = (*_TOLD, "seen", "spacing_range", "percentiles")
+
+
+def summary(entry: ModelEntry) -> str:
+    """Return what a model does in a few words, for the list: "segments 6 structures, 5 folds"."""
+    card = entry.card
+    count = len(card.structures)
+    does = f"segments {_counted(count, 'structure')}" if entry.segments else "restores"
+    return f"{does}, {len(entry.cards)} folds" if len(entry.cards) > 1 else does
+
+
+def structure_colours(card: ModelCard) -> list[tuple[str, Colour]]:
+    """Return the name and the colour of each structure, as a segmentation gets them."""
+    from genesis_core.volumes.structure_colours import default_colours
+
+    colours = default_colours(len(card.structures))
+    return [(one.name, one.colour or colour) for one, colour in zip(card.structures, colours, strict=True)]
+
+
+def card_facts(entry: ModelEntry) -> list[tuple[str, str]]:
+    """Return (what, text) for each thing there is to know; what nobody stated is told as such where it matters."""
+    card = entry.card
+    size = " x ".join(map(str, card.patch_size))
+    facts = [
+        ("task", _task(entry)),
+        ("channels", ", ".join(card.channels)),
+        ("trained on", _trained_on(card.data) or "not stated"),
+        ("looks at", f"{_preprocessing(card)} Patches of {size} voxels (z, y, x)."),
+        ("reached", _metrics(entry) or "not stated"),
+        ("recipe", str((card.recipe or {}).get("name", ""))),
+        ("source", card.source or ""),
+        ("licence", card.licence or "not stated"),
+        ("its source's", card.source_licence or "" if card.source_licence != card.licence else ""),
+        ("written", f"{datetime.fromtimestamp(entry.written):%d %B %Y, %H:%M}"),
+        ("network", _network(card)),
+        ("folder", str(entry.path)),
+        ("notes", " ".join(card.notes)),
+    ]
+    return [(what, text) for what, text in facts if text]
+
+
+def _task(entry: ModelEntry) -> str:
+    folds = f"; the mean of {len(entry.cards)} folds" if len(entry.cards) > 1 else ""
+    return f"{entry.card.task}{folds}"
+
+
+def _preprocessing(card: ModelCard) -> str:
+    return "Not stated." if card.preprocessing is None else card.preprocessing.describe()
+
+
+def _trained_on(data: Mapping[str, Any]) -> str:
+    modality = f"{str(data['modality']).upper()} " if "modality" in data else ""
+    training, validation = (
+        next((data[f"{part}_{kind}"] for kind in ("scans", "cases") if f"{part}_{kind}" in data), None)
+        for part in ("training", "validation")
+    )
+    told = [str(data["scans"])] if "scans" in data else []
+    if training is not None:
+        held_out = f" ({validation} more held out)" if validation else ""
+        told.append(f"{training} {modality}{'scan' if training == 1 else 'scans'}{held_out}")
+    elif modality:
+        told.append(modality.strip())
+    if "subjects" in data:
+        told.append(_counted(data["subjects"], "subject"))
+    told += [f"{key.replace('_', ' ')}: {value}" for key, value in data.items() if _plain(key, value)]
+    return "; ".join(told)
+
+
+def _plain(key: str, value: Any) -> bool:
+    return key not in _SILENT and isinstance(value, str | int | float | bool)
+
+
+def _metrics(entry: ModelEntry) -> str:
+    """Return the figures; of folds, the mean of each that all have."""
+    every = [card.metrics for card in entry.cards]
+    names = [name for name in every[0] if all(name in one for one in every)]
+    means = {name: sum(one[name] for one in every) / len(every) for name in names}
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in means.items())
+
+
+def _network(card: ModelCard) -> str:
+    network = card.network
+    kind = str(getattr(network, "kind", type(network).__name__))
+    width = getattr(network, "width", None)
+    return f"{kind}, {network.dims}D" + (f", width {width}" if width is not None else "")
+
+
+def _counted(number: Any, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
