@@ -1,8 +1,8 @@
 """What the Studio knows and does, without widgets: the scan, the recipe with its history, the sample, the box.
 
-Every change leads to one piece of work in the fast lane (corrupt and compose, milliseconds) and, after a moment's rest,
-one in the slow lane (restore and measure). Results that were overtaken are dropped. The widgets only call methods and
-listen to signals.
+Every change leads to one piece of work in the fast lane (corrupt and compose; at once where that takes milliseconds)
+and, after a moment's rest, one in the slow lane (restore and measure). Results that were overtaken are dropped. The
+widgets only call methods and listen to signals.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from napari_genesis.studio.recipe_draft import RecipeDraft
 from napari_genesis.studio.restoring import Judgement, RestoringModel, judge
 from napari_genesis.studio.scan import Array, Box, Index, StudioScan, scan_of_layer
 
+# What costs less is computed at once, without a thread; the window may stand still for 50 ms.
+QUICK_MILLISECONDS = 12.0
 # The rest after which what takes longer is computed.
 IDLE_MILLISECONDS = 150
 # Voxels of a box; each needs about 40 bytes in all that is computed and shown.
@@ -302,8 +304,7 @@ class Session(QObject):
         wanted, scan = self.wanted(), self.scan
         if wanted is None or scan is None or not (self.live or now):
             return
-        look, restored = self.look, self._restored(wanted)
-        self._fast.submit(lambda: self._compose(scan, wanted, look, restored, settled))
+        self._compute(scan, wanted, settled)
         self._idle.start(0 if self.restore_while_dragging else IDLE_MILLISECONDS)
 
     def _restored(self, wanted: Wanted) -> Array | None:
@@ -339,10 +340,32 @@ class Session(QObject):
             self._show_restored()
 
     def _show_restored(self) -> None:
-        wanted, scan, look = self.wanted(), self.scan, self.look
+        wanted, scan = self.wanted(), self.scan
         if wanted is not None and scan is not None:
-            restored = self._restored(wanted)
-            self._fast.submit(lambda: self._compose(scan, wanted, look, restored, True))
+            self._compute(scan, wanted, True)
+
+    def _compute(self, scan: StudioScan, wanted: Wanted, settled: bool) -> None:
+        look, restored = self.look, self._restored(wanted)
+        if not self._is_quick(scan, wanted) or self._fast.busy:
+            self._fast.submit(lambda: self._compose(scan, wanted, look, restored, settled))
+            return
+        # What a thread computed before this must not come after it.
+        self._fast.discard()
+        try:
+            frame = self._compose(scan, wanted, look, restored, settled)
+        except (GenesisError, MemoryError) as problem:
+            self._failed(problem)
+        else:
+            self._frame_arrived(frame)
+
+    def _is_quick(self, scan: StudioScan, wanted: Wanted) -> bool:
+        """Whether the last preview of this size cost so little that a thread would only add waiting for Python's lock.
+
+        Where the window is being painted, a thread waits up to 5 ms for the lock, several times.
+        """
+        known = self._last
+        same = known is not None and known.scan is scan and known.place.size == (wanted.slab or wanted.box).size
+        return known is not None and same and known.milliseconds < QUICK_MILLISECONDS
 
     def _failed(self, problem: Exception) -> None:
         if not isinstance(problem, GenesisError | MemoryError):
