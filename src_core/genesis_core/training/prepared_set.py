@@ -187,6 +187,9 @@ def _planned(settings: FinetuneSettings, found: LabelledSet, plan: Plan, start: 
             plan.reasons["data.intensity"] = "the source's: its weights were learnt on it."
         if not settings.is_given("data.axis_codes"):
             data["axis_codes"] = own.axis_codes
+    plan.reasons["data.structures"] = _structures_in_words(found)
+    if source is not None:
+        plan.reasons["transfer"] = _transfer_in_words(settings)
     network = settings.network
     if source is not None:
         network = source.network.model_copy(update={"pad": True} if hasattr(source.network, "pad") else {})
@@ -204,6 +207,31 @@ def _planned(settings: FinetuneSettings, found: LabelledSet, plan: Plan, start: 
             "folds": plan.folds,
             "plan": dict(plan.reasons),
         }
+    )
+
+
+def _structures_in_words(found: LabelledSet) -> str:
+    """Say what is learnt, from how many cases, and where nobody looked for it."""
+    records = {record.structure.name: record for record in found.check.structures}
+    parts, partly = [], False
+    for structure in without_ignored(found.structures):
+        record = records[structure.name]
+        partly |= record.looked_for < len(found.cases)
+        parts.append(f"{structure.name} (drawn in {record.cases} of {record.looked_for} cases it was looked for in)")
+    text = ", ".join(parts)
+    if not partly:
+        return f"{text}."
+    everywhere = f"of {len(found.cases)} cases in all"
+    return f"{text}; {everywhere}. Each is learnt where it was looked for and left open elsewhere (sigmoid)."
+
+
+def _transfer_in_words(settings: FinetuneSettings) -> str:
+    if settings.transfer != "auto":
+        return f"{settings.transfer}: as you set it."
+    # Zhou et al. 2021, sec. 3.2; the experience is in benchmarks/RESULTS.md, "Does pre-training help?".
+    return (
+        "auto: of a source that restores or segments, all but the last layer, as published. In short trainings the "
+        "encoder alone has done better (--transfer encoder); --twins compares with no source at all."
     )
 
 

@@ -208,7 +208,28 @@ def test_the_plan_is_shown_without_writing_anything(
     shown = capsys.readouterr().out
     assert "The plan, and why:" in shown
     assert "training.max_steps = 1000" in shown
+    assert "data.structures = lung_right (drawn in 5 of 5 cases it was looked for in), lung_left" in shown
     assert not (tmp_path / "run").exists()
+
+
+def test_the_plan_says_which_structures_were_not_looked_for_everywhere(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(3):
+        case = tmp_path / "masks" / f"case_{number}"
+        (case / "segmentations").mkdir(parents=True)
+        phantom = make_phantom(number, (28, 40, 40))
+        write_volume(phantom.volume, case / "ct.nii.gz")
+        # Nobody looked for the liver in the last case.
+        for name in STRUCTURES[: 3 if number < 2 else 2]:
+            drawn = np.asarray(phantom.labels.array == LABELS[name], np.uint8)
+            mask = LabelVolume((drawn,), phantom.labels.geometry, (Structure(name, 1),))
+            write_labels(mask, case / "segmentations" / f"{name}.nii.gz")
+    assert run(["finetune", str(tmp_path / "masks"), "--out", str(tmp_path / "run"), "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "liver (drawn in 2 of 2 cases it was looked for in)" in shown
+    assert "of 3 cases in all. Each is learnt where it was looked for" in shown
+    assert "left open elsewhere (sigmoid)" in shown
 
 
 @pytest.mark.parametrize(
