@@ -16,11 +16,16 @@ _TOLD = ("modality", "training_scans", "training_cases", "validation_scans", "va
 _SILENT = (*_TOLD, "seen", "spacing_range", "percentiles")
 
 
+_HELD_OUT = "held_out_"
+# More figures than these are a table, which the run's report has.
+_FIGURES = 12
+
+
 def summary(entry: ModelEntry) -> str:
-    """Return what a model does in a few words, for the list: "segments 6 structures, 5 folds"."""
+    """Return what a model does in a few words, for the list: "6 structures, 5 folds"."""
     card = entry.card
     count = len(card.structures)
-    does = f"segments {_counted(count, 'structure')}" if entry.segments else "restores"
+    does = _counted(count, "structure") if entry.segments else "restores"
     return f"{does}, {len(entry.cards)} folds" if len(entry.cards) > 1 else does
 
 
@@ -37,11 +42,12 @@ def card_facts(entry: ModelEntry) -> list[tuple[str, str]]:
     card = entry.card
     size = " x ".join(map(str, card.patch_size))
     facts = [
+        ("name", "" if card.name == entry.name else card.name),
         ("task", _task(entry)),
-        ("channels", ", ".join(card.channels)),
+        ("channels", ", ".join(card.channels) if len(card.channels) > 1 else ""),
         ("trained on", _trained_on(card.data) or "not stated"),
         ("looks at", f"{_preprocessing(card)} Patches of {size} voxels (z, y, x)."),
-        ("reached", _metrics(entry) or "not stated"),
+        *_reached(entry),
         ("recipe", str((card.recipe or {}).get("name", ""))),
         ("source", card.source or ""),
         ("licence", card.licence or "not stated"),
@@ -85,12 +91,30 @@ def _plain(key: str, value: Any) -> bool:
     return key not in _SILENT and isinstance(value, str | int | float | bool)
 
 
-def _metrics(entry: ModelEntry) -> str:
-    """Return the figures; of folds, the mean of each that all have."""
+def _reached(entry: ModelEntry) -> list[tuple[str, str]]:
+    """Return the figures; of folds, the mean of each that all have. Dice of held-out scans tells more than any other.
+
+    Names are those training writes: dice_STRUCTURE and mean_dice, and the same after held_out_.
+    """
     every = [card.metrics for card in entry.cards]
-    names = [name for name in every[0] if all(name in one for one in every)]
-    means = {name: sum(one[name] for one in every) / len(every) for name in names}
-    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in means.items())
+    means = {
+        name: sum(one[name] for one in every) / len(every) for name in every[0] if all(name in one for one in every)
+    }
+    held_out = {name: value for name, value in means.items() if name.startswith(_HELD_OUT)}
+    dice = {name.removeprefix(_HELD_OUT): value for name, value in (held_out or means).items() if "dice" in name}
+    others = {
+        name: value for name, value in means.items() if name not in held_out and "dice" not in name and name != "step"
+    }
+    told = [(name.removeprefix("dice_").removesuffix("_dice"), value) for name, value in dice.items()]
+    told.sort(key=lambda pair: pair[0] != "mean")
+    facts = []
+    if told:
+        more = f" and {len(told) - _FIGURES} more" if len(told) > _FIGURES else ""
+        figures = ", ".join(f"{name} {value:.3f}" for name, value in told[:_FIGURES])
+        facts.append(("Dice", f"{figures}{more}{' (held-out scans)' if held_out else ''}"))
+    if others:
+        facts.append(("reached", ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in others.items())))
+    return facts or [("reached", "not stated")]
 
 
 def _network(card: ModelCard) -> str:

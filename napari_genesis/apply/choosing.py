@@ -1,0 +1,261 @@
+"""What the user chose: model, options, layers or folders; what is known of them, and whether work can start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, Signal
+
+from genesis_core.errors import GenesisError
+from napari_genesis.apply.fit import misfit, refusal
+from napari_genesis.apply.kept import Kept, changed_options, options_of
+from napari_genesis.apply.layer_work import Input
+from napari_genesis.apply.models import Listing, ModelEntry, find_models, read_entry
+from napari_genesis.apply.options_panel import only_known
+from napari_genesis.apply.parts import ApplyParts
+from napari_genesis.preferences import Preferences, read_preferences
+from napari_genesis.studio.computing import LatestOnly
+from napari_genesis.studio.viewer_link import ViewerLink
+
+if TYPE_CHECKING:
+    from genesis_core.cli.restore import RestoreSettings
+    from genesis_core.cli.segment import SegmentSettings
+
+
+@dataclass(frozen=True)
+class _Judgement:
+    """subject: model and layers. doubt: why they do not fit, in a sentence; empty if they do, or nobody knows yet."""
+
+    subject: tuple[Any, ...]
+    doubt: str = ""
+
+
+class Choice(QObject):
+    """Listens to the parts in which something is chosen. changed(): something is chosen otherwise, or known anew.
+
+    trouble(words): a folder holds no model, and why; empty words take that back.
+    """
+
+    changed = Signal()
+    trouble = Signal(str)
+
+    def __init__(self, parts: ApplyParts, link: ViewerLink, kept: Kept, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._parts = parts
+        self._link = link
+        self.preferences: Preferences = read_preferences()
+        self.listing = Listing(())
+        self.entry: ModelEntry | None = None
+        self.settings = options_of(kept.options)
+        self.wanted, self.folders = kept.model, kept.folders
+        self._finding = LatestOnly("genesis-apply-models", self)
+        self._judging = LatestOnly("genesis-apply-fit", self)
+        self._judgement = _Judgement(())
+        # What the last suggestion was made for: one that was cleared does not come again.
+        self._suggested_for: tuple[Path, str] | None = None
+        target = parts.target
+        target.use_folder.setChecked(kept.whole_folder)
+        target.scans.setText(kept.scans)
+        target.results.setText(kept.results)
+        target.skip.setChecked(kept.leave_out_finished)
+        self._finding.finished.connect(self._take_models)
+        self._judging.finished.connect(self._take_judgement)
+        parts.models.chosen.connect(self._choose_path)
+        parts.models.folder_chosen.connect(self.add_folder)
+        parts.models.again.connect(self.look_for_models)
+        parts.options.changed.connect(self._edit)
+        target.changed.connect(self.show)
+
+    @property
+    def lanes(self) -> tuple[LatestOnly, ...]:
+        """The threads, to be closed with the dock."""
+        return self._finding, self._judging
+
+    def look_for_models(self) -> None:
+        """Read the preferences and the cards of the workspace anew, the latter in a thread."""
+        self.preferences = read_preferences()
+        workspace, folders = self.preferences.workspace, self.folders
+        self._finding.submit(lambda: find_models(workspace, folders))
+
+    def add_folder(self, path: Path) -> None:
+        """Take a folder's model into the list and choose it; what is wrong with it is said."""
+        try:
+            entry = read_entry(path)
+        except (GenesisError, OSError) as problem:
+            self.trouble.emit(str(problem))
+            return
+        self.trouble.emit("")
+        self.folders = (*(one for one in self.folders if one != path), path)
+        self.wanted = path
+        self._choose(entry)
+        self.look_for_models()
+
+    def inputs(self) -> tuple[Input, ...]:
+        """Return what the chosen layers hold, one per channel; a layer with a frame for each channel is all of them."""
+        layers = [layer for layer in self._parts.target.layers if layer is not None]
+        count = len(self._parts.target.combos)
+        made = []
+        for layer in layers:
+            data, state, _ = layer.as_layer_data_tuple()
+            made.append(Input(data, state, self._link.frame(layer)))
+        if len(layers) == 1 and count > 1 and layers[0].ndim == 4 and layers[0].data.shape[0] == count:
+            return tuple(Input(made[0].data, made[0].state, frame) for frame in range(count))
+        return tuple(made)
+
+    def why_not(self) -> str:
+        """Return why nothing can be started, in a sentence; nothing if it can."""
+        target = self._parts.target
+        if self.entry is None:
+            return f"No model in {self.preferences.workspace}: train one, or choose its folder."
+        if target.whole_folder:
+            scans = target.scans.text().strip()
+            if not scans or not Path(scans).expanduser().is_dir():
+                return f"{scans}: no such folder." if scans else "Choose the folder of scans."
+            return "" if target.results.text().strip() else "Choose a folder for the results."
+        inputs = self.inputs()
+        if not inputs:
+            return "Open a scan first: drop a file into the window."
+        missing = len(target.combos) - len(inputs)
+        if missing > 0:
+            return f"The model looks at {len(target.combos)} channels: open one layer for each ({missing} missing)."
+        return next((why for why in map(refusal, inputs) if why), "")
+
+    def arguments(self, entry: ModelEntry) -> dict[str, Any]:
+        """Return options and preferences as keyword arguments of the core's function."""
+        shared = {"device": self.preferences.device, "precision": self.preferences.precision}
+        names = ["overlap"]
+        if entry.segments:
+            names += ["flips", "largest_component", "fill_holes", "uncertainty"]
+        return {**shared, **{name: getattr(self.settings, name) for name in names}}
+
+    def folder_settings(self, entry: ModelEntry) -> SegmentSettings | RestoreSettings:
+        """Return what the command is told for the chosen folder."""
+        from genesis_core.cli.restore import RestoreSettings
+        from genesis_core.cli.segment import SegmentSettings
+
+        target = self._parts.target
+        values: dict[str, Any] = {
+            "scan": Path(target.scans.text().strip()).expanduser(),
+            "out": Path(target.results.text().strip()).expanduser(),
+            "skip_existing": target.skip.isChecked(),
+            **self.arguments(entry),
+        }
+        if entry.segments:
+            return SegmentSettings(model=(entry.path,), **values)
+        return RestoreSettings(model=entry.path, **values)
+
+    def shared(self) -> dict[str, Any]:
+        """Return what of all that differs from the command's defaults, by the names of its settings."""
+        values = changed_options(self.settings)
+        for name, usual in (("device", "auto"), ("precision", "float32")):
+            if (value := getattr(self.preferences, name)) != usual:
+                values[name] = value
+        if self._parts.target.whole_folder and self._parts.target.skip.isChecked():
+            values["skip_existing"] = True
+        return values
+
+    def kept(self) -> Kept:
+        """Return the state to be kept."""
+        parts, target = self._parts, self._parts.target
+        return Kept(
+            model=self.wanted if self.entry is None else self.entry.path,
+            folders=self.folders,
+            whole_folder=target.whole_folder,
+            scans=target.scans.text(),
+            results=target.results.text(),
+            leave_out_finished=target.skip.isChecked(),
+            options=changed_options(self.settings),
+            card_open=parts.card_section.fold.isChecked(),
+            options_open=parts.options_section.fold.isChecked(),
+        )
+
+    def show(self) -> None:
+        """Show what follows from the choice: the folder for results, the frame, whether the scan fits the model."""
+        entry, target = self.entry, self._parts.target
+        scans = target.scans.text().strip()
+        if entry is not None and scans and (entry.path, scans) != self._suggested_for:
+            self._suggested_for = (entry.path, scans)
+            folder = Path(scans).expanduser()
+            target.suggest_results(
+                folder.with_name(f"{folder.name}_{'segmented' if entry.segments else 'restored'}_{entry.name}")
+            )
+        self.show_frame()
+        self._judge()
+        self.changed.emit()
+
+    def show_frame(self) -> None:
+        """Say which frame is looked at, and what speaks against the layer."""
+        target = self._parts.target
+        told = ""
+        if not target.whole_folder:
+            layer = target.layers[0]
+            frame = None if layer is None or len(target.combos) > 1 else self._link.frame(layer)
+            told = "" if frame is None else f"Frame {frame} of 0 to {layer.data.shape[0] - 1}, as displayed."
+            if self._judgement.subject == self._subject() and self._judgement.doubt:
+                told = f"{told} {self._judgement.doubt}".strip()
+        target.note.show_text(told)
+
+    def _take_models(self, listing: Listing) -> None:
+        self.listing = listing
+        by_path = {entry.path: entry for entry in listing.entries}
+        wanted = self.wanted if self.wanted in by_path else next(iter(by_path), None)
+        self._choose(None if wanted is None else by_path[wanted])
+
+    def _choose_path(self, path: Path) -> None:
+        self.wanted = path
+        self.trouble.emit("")
+        self._choose(next((entry for entry in self.listing.entries if entry.path == path), None))
+
+    def _choose(self, entry: ModelEntry | None) -> None:
+        self.entry = entry
+        parts = self._parts
+        if entry is not None and entry.segments:
+            structures = [one.name for one in entry.card.structures]
+            self.settings = self.settings.model_copy(update=only_known(self.settings, structures))
+        parts.models.show_models(self.listing, entry)
+        parts.card.show_entry(entry)
+        for section in (parts.card_section, parts.options_section):
+            section.setVisible(entry is not None)
+        parts.target.show_channels(_channel_names(entry))
+        self._show_options()
+        self.show()
+
+    def _show_options(self) -> None:
+        entry = self.entry
+        structures = [one.name for one in entry.card.structures] if entry is not None and entry.segments else None
+        self._parts.options.show_settings(self.settings, structures)
+
+    def _edit(self, name: str, value: Any) -> None:
+        self.settings = self.settings.model_copy(update={name: value})
+        self._show_options()
+        self.changed.emit()
+
+    def _subject(self) -> tuple[Any, ...]:
+        path = None if self.entry is None else self.entry.path
+        return (path, *(getattr(layer, "unique_id", None) for layer in self._parts.target.layers))
+
+    def _judge(self) -> None:
+        """Let a thread look whether the layers are of the model's modality, once for each choice."""
+        entry, subject = self.entry, self._subject()
+        if entry is None or self._parts.target.whole_folder or self._judgement.subject == subject or self.why_not():
+            return
+        self._judgement = _Judgement(subject)
+        card, inputs = entry.card, self.inputs()
+        self._judging.submit(
+            lambda: _Judgement(subject, next((doubt for one in inputs if (doubt := misfit(one, card))), ""))
+        )
+
+    def _take_judgement(self, judgement: _Judgement) -> None:
+        if judgement.subject == self._subject():
+            self._judgement = judgement
+            self.show_frame()
+
+
+def _channel_names(entry: ModelEntry | None) -> tuple[str, ...]:
+    if entry is None or entry.card.network.in_channels == 1:
+        return ("scan",)
+    count = entry.card.network.in_channels
+    names = entry.card.channels
+    return names if len(names) == count else tuple(f"channel {number}" for number in range(count))

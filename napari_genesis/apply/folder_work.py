@@ -1,0 +1,106 @@
+"""A folder of scans, by the very functions of the commands `segment` and `restore`: same files, same messages.
+
+This file only listens to what they say, and asks them to end as Ctrl-C would, between two windows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from genesis_core.cli.output import Output
+from genesis_core.errors import OutputExistsError, SettingsError
+from genesis_core.inference.sliding_window import Stopped
+from napari_genesis.apply.progress import Progress, Reporting
+
+if TYPE_CHECKING:
+    from genesis_core.cli.restore import RestoreSettings
+    from genesis_core.cli.segment import SegmentSettings
+
+
+@dataclass(frozen=True)
+class FolderDone:
+    """What came of a folder. failed: (scan, reason). said: the command's own last sentence."""
+
+    out: Path
+    done: int
+    skipped: int
+    failed: tuple[tuple[str, str], ...]
+    said: str
+
+
+class _Wanted(KeyboardInterrupt):
+    """Raised where Ctrl-C would strike: the command says how to go on, leaves no half-written file, and ends."""
+
+
+class _Listening(Output):
+    """Where a command says what it does; what programs hear becomes progress."""
+
+    def __init__(self, report: Reporting) -> None:
+        super().__init__(as_json=True)
+        self._report = report
+        self.said: list[str] = []
+        self.warned: list[str] = []
+        self.failed: list[tuple[str, str]] = []
+        self.finished: dict[str, Any] = {}
+        self._scans = 0
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def warn(self, text: str) -> None:
+        self.warned.append(text)
+
+    def record(self, values: dict[str, Any]) -> None:
+        event = values["event"]
+        if event == "progress":
+            if self._report.stop():
+                raise _Wanted
+            self._report.latest = Progress(
+                f"scan {self._scans + 1}: {values['scan']}", values["done"], values["total"], values["seconds_left"]
+            )
+            return
+        if event == "failed":
+            self.failed.append((values["scan"], values["reason"]))
+        if event == "finished":
+            self.finished = values
+        elif event != "stopped":
+            self._scans += 1
+            self._report.begin(f"scan {self._scans + 1}")
+
+
+def apply_to_folder(settings: SegmentSettings | RestoreSettings, report: Reporting) -> FolderDone:
+    """Segment or restore every scan of a folder into another one.
+
+    Raises GenesisError for what the command refuses, in its words, and Stopped when it was asked to end; what was
+    finished by then stays.
+    """
+    from genesis_core.cli.segment import SegmentSettings
+
+    output = _Listening(report)
+    report.begin("loading the model")
+    try:
+        if isinstance(settings, SegmentSettings):
+            from genesis_core.cli.segment import run as run_segment
+
+            run_segment(settings, output)
+        else:
+            from genesis_core.cli.restore import run as run_restore
+
+            run_restore(settings, output)
+    except _Wanted:
+        raise Stopped(output.said[-1] if output.said else "stopped") from None
+    except OutputExistsError:
+        raise OutputExistsError(
+            f"{settings.out} holds results of these scans already, and nothing is overwritten: choose another folder "
+            "for the results, or let finished scans be left out"
+        ) from None
+    except click.ClickException as problem:
+        raise SettingsError(problem.message.removeprefix("--out ")) from None
+    found = output.finished
+    done = next((int(found[word]) for word in ("segmented", "restored") if word in found), 0)
+    said = next((line for line in reversed(output.said) if str(settings.out) in line), "")
+    return FolderDone(settings.out, done, int(found.get("skipped", 0)), tuple(output.failed), said)

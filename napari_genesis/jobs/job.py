@@ -1,0 +1,226 @@
+"""One run as this napari knows it: waiting in a queue, training in a process of ours, or found on the disk.
+
+A process of ours is watched by napari's own thread worker, so that napari asks before it closes; a run found on the
+disk, which closing napari does not touch, by a worker that napari does not count.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import psutil
+from qtpy.QtCore import QObject, Signal
+
+from genesis_core.training.run_folder import RunFolder
+from napari_genesis.jobs.following import follow, named
+from napari_genesis.jobs.launching import Child, Command, kill_tree, start
+from napari_genesis.jobs.reading import RunReader
+from napari_genesis.jobs.view import RunView
+
+State = Literal[
+    "reading", "queued", "starting", "preparing", "running", "pausing", "stopping", "paused", "stopped", "finished",
+    "failed", "interrupted", "damaged", "gone",
+]  # fmt: skip
+# While a process works on the run.
+ALIVE: tuple[State, ...] = ("starting", "preparing", "running", "pausing", "stopping")
+# From which a run can go on.
+RESUMABLE: tuple[State, ...] = ("paused", "stopped", "failed", "interrupted")
+
+
+class Job(QObject):
+    """A run and, if it is ours, its process.
+
+    changed(): the view or the state is another. ended(): no process works on it any more. device: whose queue it is in.
+    """
+
+    changed = Signal()
+    ended = Signal()
+
+    def __init__(
+        self, run: RunFolder, device: str, command: Command = "pretrain", parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.run = run
+        self.device = device
+        self.command: Command = command
+        self.view = RunView(run.path)
+        self.waiting = False
+        self.goes_on = False
+        self.problem = ""
+        self._child: Child | None = None
+        self._worker: Any = None
+        self._asked: Literal["", "pause", "stop", "stop now"] = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a process that this napari started, and holds, works on it."""
+        return self._child is not None
+
+    @property
+    def state(self) -> State:
+        """The state for people and for what can be done."""
+        view = self.view
+        if view.gone and self._child is None:
+            return "gone"
+        if self.waiting:
+            return "queued"
+        alive = self._child is not None or view.word in ("running", "stopping")
+        if not alive:
+            if self._asked == "stop now" and view.word == "interrupted":
+                return "stopped"
+            return "paused" if view.word == "stopped" and self._asked == "pause" else _state_of(view.word)
+        if self._asked:
+            return "pausing" if self._asked == "pause" else "stopping"
+        if self._child is not None and view.status.pid != self._child.pid:
+            return "starting"
+        return "preparing" if view.preparing is not None or not view.begun else "running"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether a process works on it."""
+        return self.state in ALIVE
+
+    def begin(self) -> None:
+        """Start its process, or go on with it where it was stopped."""
+        self.waiting, self._asked, self.problem = False, "", ""
+        try:
+            self._child = start(self.run, self.command)
+        except OSError as problem:
+            self.problem = f"no process could be started ({problem.strerror or problem})"
+            self.changed.emit()
+            self.ended.emit()
+            return
+        self._child.choose_end(goes_on=self.goes_on)
+        self.watch()
+
+    def watch(self) -> None:
+        """Watch the run folder from now on, in a thread; what is known of it comes as `view`."""
+        self.stop_watching()
+        if self._child is not None:
+            from napari.qt.threading import GeneratorWorker, create_worker
+        else:
+            # Not napari's own: closing napari does nothing to this run, so it need not ask.
+            from superqt.utils import GeneratorWorker, create_worker
+        function = named(follow, self._words())
+        reader = RunReader(self.run, self._child)
+        self._worker = worker = create_worker(
+            function, reader, _start_thread=False, _worker_class=GeneratorWorker, _ignore_errors=True
+        )
+        worker.yielded.connect(self._take)
+        worker.returned.connect(self._over)
+        worker.errored.connect(self._broken)
+        worker.aborted.connect(self._aborted)
+        worker.start()
+        self.changed.emit()
+
+    def stop_watching(self) -> None:
+        """Watch no longer; the process, if any, goes on."""
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            for signal, slot in (
+                (worker.yielded, self._take),
+                (worker.returned, self._over),
+                (worker.errored, self._broken),
+                (worker.aborted, self._aborted),
+            ):
+                signal.disconnect(slot)
+            worker.quit()
+
+    def pause(self) -> None:
+        """Ask for a checkpoint and the end of the process, which frees its memory; `begin` goes on."""
+        self._ask("pause")
+
+    def stop(self) -> None:
+        """Ask for a checkpoint and the end of the process."""
+        self._ask("stop")
+
+    def stop_now(self) -> None:
+        """End the process at once; the last checkpoint stands."""
+        self._asked = "stop now"
+        if self._child is not None:
+            self._child.kill()
+        elif self.view.status.is_alive and self.can_kill:
+            kill_tree(self.view.status.pid)
+        self.changed.emit()
+
+    @property
+    def can_kill(self) -> bool:
+        """Whether the process is on this machine, where it can be ended at once."""
+        import socket
+
+        status = self.view.status
+        return self._child is not None or (status.host == socket.gethostname() and psutil.pid_exists(status.pid))
+
+    def choose_end(self, goes_on: bool) -> None:
+        """Choose whether the process goes on when napari closes, or stops with a checkpoint."""
+        self.goes_on = goes_on
+        if self._child is not None:
+            self._child.choose_end(goes_on=goes_on)
+            # napari asks in the words the worker began with.
+            self.watch()
+
+    def leave(self) -> None:
+        """Let go of the process: it stops with a checkpoint, or goes on, as was chosen."""
+        self.stop_watching()
+        child, self._child = self._child, None
+        if child is not None:
+            child.let_go()
+
+    def _ask(self, what: Literal["pause", "stop"]) -> None:
+        self._asked = what
+        if self._child is not None:
+            # Its stdin is heard from the first moment; a file `stop` would be cleared by a run that is starting.
+            self._child.stop()
+        else:
+            try:
+                self.run.ask_to_stop()
+            except OSError as problem:
+                self._asked, self.problem = "", f"cannot be asked to stop ({problem.strerror or problem})"
+        self.changed.emit()
+
+    def _words(self) -> str:
+        name = self.run.name
+        if self.goes_on:
+            return f"the training '{name}', which goes on without napari"
+        return f"the training '{name}', which will stop with a checkpoint (the Pretrain dock can let it go on instead)"
+
+    def _take(self, view: RunView | None) -> None:
+        if view is not None:
+            self.view = view
+            self.changed.emit()
+
+    def _over(self, _result: object = None) -> None:
+        self._worker = None
+        child, self._child = self._child, None
+        if child is not None:
+            child.let_go()
+        if self._asked == "stop":
+            self._asked = ""
+        self.changed.emit()
+        self.ended.emit()
+
+    def _broken(self, problem: Exception) -> None:
+        self._worker = None
+        self.problem = f"it cannot be watched ({problem})"
+        self.changed.emit()
+
+    def _aborted(self) -> None:
+        # Nobody but napari itself ends a worker that is connected: it closes.
+        self._worker = None
+        self.leave()
+        self.changed.emit()
+
+
+def _state_of(word: str) -> State:
+    known: dict[str, State] = {
+        "": "reading",
+        "queued": "stopped",
+        "running": "running",
+        "stopping": "stopping",
+        "stopped": "stopped",
+        "finished": "finished",
+        "failed": "failed",
+        "interrupted": "interrupted",
+        "gone": "gone",
+    }
+    return known.get(word, "damaged")

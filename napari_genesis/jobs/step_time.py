@@ -1,0 +1,182 @@
+"""How long a training step of given settings takes on a device of this machine, and how much memory it needs.
+
+A few steps of the training loop itself are timed on made-up sub-volumes, in a process of its own, and the answer is
+remembered: a table could not know this machine.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from genesis_core.atomic import write_text
+from genesis_core.errors import GenesisError
+from genesis_core.settings import validate
+from genesis_core.training.pretrain_settings import PretrainSettings
+from napari_genesis.jobs.asking import ask
+
+_STEPS = 5
+_REMEMBERED = 200
+# What a step's time and memory depend on, among the settings of the training.
+_MATTERS = {"batch_size", "accumulate", "precision", "channels_last", "threads", "optimiser", "ema"}
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """seconds: of one optimiser step. memory: bytes in use at its peak, by the network, its data and the optimiser."""
+
+    seconds: float
+    memory: int
+
+
+def question(settings: PretrainSettings) -> dict[str, Any]:
+    """Return what the time of a step depends on."""
+    return {
+        "network": settings.network.model_dump(mode="json"),
+        "patch": list(settings.sampling.patch_size),
+        "training": settings.training.model_dump(
+            mode="json",
+            include={"batch_size", "accumulate", "precision", "channels_last", "threads", "optimiser", "ema"},
+        ),
+        "device": settings.device,
+    }
+
+
+def known_step_time(settings: PretrainSettings, folder: Path | None = None) -> StepTime | None:
+    """Return what was measured earlier for such settings; None if nothing was."""
+    found = _remembered(_file(folder)).get(_key(settings))
+    try:
+        return None if found is None else StepTime(float(found["seconds"]), int(found["memory"]))
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def measure_step_time(settings: PretrainSettings, folder: Path | None = None) -> StepTime:
+    """Time a few steps, which takes all cores for some seconds, and remember it.
+
+    Raises NoAnswerError if they cannot be done, for want of memory say.
+    """
+    found = StepTime(**ask("napari_genesis.jobs.step_time", question(settings)))
+    file = _file(folder)
+    known = {**_remembered(file), _key(settings): asdict(found)}
+    kept = dict(list(known.items())[-_REMEMBERED:])
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_text(file, json.dumps(kept, indent=1))
+    except OSError:
+        # It is measured again next time.
+        return found
+    return found
+
+
+def _key(settings: PretrainSettings) -> str:
+    return json.dumps(question(settings), sort_keys=True)
+
+
+def _file(folder: Path | None) -> Path:
+    import platformdirs
+
+    return (folder or Path(platformdirs.user_cache_dir("napari-genesis", appauthor=False))) / "step_times.json"
+
+
+def _remembered(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _measure(asked: dict[str, Any]) -> StepTime:
+    import torch
+
+    from genesis_core.inference.predictor import choose_device
+    from genesis_core.networks.registry import create_network
+    from genesis_core.training.hardware import resolve_precision
+    from genesis_core.training.loop import Training
+    from genesis_core.training.run_folder import RunFolder
+
+    values = {"network": asked["network"], "training": asked["training"], "device": asked["device"]}
+    settings = validate(PretrainSettings, values)
+    device = choose_device(settings.device)
+    training = settings.training.model_copy(
+        update={"precision": resolve_precision(settings.training.precision, str(device))}
+    )
+    if training.threads:
+        torch.set_num_threads(training.threads)
+    before = _memory_in_use(device)
+    with tempfile.TemporaryDirectory() as folder:
+        loop = Training(
+            _MadeUp(tuple(asked["patch"])),
+            create_network(settings.network, seed=0).to(device),
+            training,
+            RunFolder(Path(folder)),
+            seed=0,
+            device=str(device),
+            save_model=lambda _network, _figures: None,
+        )
+        seconds = loop.seconds_per_step(_STEPS)
+    return StepTime(seconds, max(0, _memory_in_use(device) - before))
+
+
+def _memory_in_use(device: Any) -> int:
+    """Return the most bytes this process has had on the device; on the CPU, in memory."""
+    import psutil
+    import torch
+
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_reserved(device))
+    if sys.platform == "win32":
+        return int(psutil.Process().memory_info().peak_wset)
+    import resource
+
+    # Kilobytes, but on macOS bytes. Source: getrusage(2).
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+class _MadeUp:
+    """A task whose sub-volumes are noise: as much to compute, nothing to learn."""
+
+    transfers: Literal["encoder", "encoder+decoder"] = "encoder+decoder"
+    held_out = False
+
+    def __init__(self, patch: tuple[int, ...]) -> None:
+        self._patch = patch
+
+    def sample(self, seed: int, step: int, indices: Any) -> Any:
+        import torch
+
+        from genesis_core.task import Batch
+
+        values = torch.rand(len(indices), 1, *self._patch)
+        return Batch(values, values, ("made up",) * len(indices))
+
+    def loss(self, network: Any, batch: Any) -> Any:
+        import torch
+
+        return torch.nn.functional.mse_loss(network(batch.inputs).float().sigmoid(), batch.targets), {}
+
+    def validate(self, network: Any) -> dict[str, float]:
+        return {}
+
+    def preview(self, network: Any) -> dict[str, Any]:
+        return {}
+
+    def advise(self, figures: dict[str, float]) -> str | None:
+        return None
+
+
+def main() -> None:
+    """Answer the question on stdin with a `StepTime` on stdout."""
+    try:
+        print(json.dumps(asdict(_measure(json.load(sys.stdin)))))  # noqa: T201 - the answer
+    except (GenesisError, MemoryError, RuntimeError) as problem:
+        sys.exit(f"{problem}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,96 @@
+"""All that a widget shows of a run, as one unchanging value: made in a thread, read in the window. No Qt."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genesis_core.training.events import Event
+from genesis_core.training.run_folder import RunStatus
+
+Curve = NDArray[np.float64]
+_NONE: Curve = np.empty(0)
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What stands in run.yaml. batch: sub-volumes per step. spacing: mm (x, y, z) if scans are resampled.
+
+    seed, patch (z, y, x), width, recipe: as set. max_hours: of the budget, if there is one.
+    """
+
+    task: str
+    device: str
+    batch: int
+    patch: tuple[int, ...]
+    width: int | None
+    recipe: str
+    seed: int
+    max_hours: float | None
+    spacing: tuple[float, ...] | None
+    scans: Path | None
+    validate_every: int
+
+
+@dataclass(frozen=True, eq=False)
+class PreviewArrays:
+    """The latest preview: name -> (sample, z, y, x), values in [0, 1]."""
+
+    step: int
+    arrays: Mapping[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast a run goes. seconds_per_step: with validations and checkpoints. seconds_left: to its end, if known.
+
+    volumes_per_second: sub-volumes trained on. waited: part of the time the steps waited for data.
+    """
+
+    seconds_per_step: float
+    volumes_per_second: float
+    waited: float
+    seconds_left: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class RunView:
+    """A run at one moment.
+
+    word: the state as the folder has it; empty before it was read. steps, losses: of every training step, the last
+    record of a step alone. validations: likewise, in order. preparing: scans done and in all, before the first step.
+    warnings: those that hold now. words: why its process ended, if it died. gone: the folder is not there any more.
+    """
+
+    path: Path
+    status: RunStatus = field(default_factory=lambda: RunStatus("queued"))
+    word: str = ""
+    facts: RunFacts | None = None
+    step: int = 0
+    total_steps: int | None = None
+    steps: Curve = field(default_factory=lambda: _NONE)
+    losses: Curve = field(default_factory=lambda: _NONE)
+    validations: tuple[Event, ...] = ()
+    warnings: tuple[str, ...] = ()
+    prepared: str = ""
+    preparing: tuple[int, int] | None = None
+    preview: PreviewArrays | None = None
+    pace: Pace | None = None
+    words: tuple[str, ...] = ()
+    gone: bool = False
+    begun: bool = False
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.name
+
+    @property
+    def figures(self) -> Mapping[str, Any]:
+        """The latest validation; empty before the first."""
+        return self.validations[-1] if self.validations else {}

@@ -1,0 +1,91 @@
+"""How long a run will take, and what it needs: from a few steps that are timed on this machine, and remembered."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from genesis_core.durations import duration
+from genesis_core.errors import GenesisError
+from genesis_core.training.pretrain_settings import PretrainSettings
+from napari_genesis.jobs.step_time import StepTime, known_step_time, measure_step_time
+from napari_genesis.studio.computing import LatestOnly
+from napari_genesis.training.wording import clock
+
+# Settings that are still being changed are not worth timing, in milliseconds.
+_REST = 1200
+_GB = 2**30
+# Validations, checkpoints and preparing take their part of a budget; the core plans as much of it for steps.
+_SHARE_FOR_STEPS = 0.8
+
+
+class StepTimes(QObject):
+    """found(settings, StepTime or the reason why there is none): asked for with `ask`, sooner or later."""
+
+    found = Signal(object, object)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.lane = LatestOnly("genesis-step-time", self)
+        self.lane.finished.connect(lambda result: self.found.emit(*result))
+        self._settings: PretrainSettings | None = None
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_REST)
+        self._timer.timeout.connect(self._measure)
+
+    def ask(self, settings: PretrainSettings, *, may_measure: bool) -> StepTime | None:
+        """Return what is known at once; else measure it after a rest, unless `may_measure` is False."""
+        known = known_step_time(settings)
+        self._settings = None if known else settings
+        if known is None and may_measure:
+            self._timer.start()
+        else:
+            self._timer.stop()
+        return known
+
+    def _measure(self) -> None:
+        settings = self._settings
+        if settings is None:
+            return
+
+        def work() -> tuple[PretrainSettings, StepTime | str]:
+            try:
+                return settings, measure_step_time(settings)
+            except GenesisError as problem:
+                return settings, str(problem)
+
+        self.lane.submit(work)
+
+
+def estimate(
+    settings: PretrainSettings, step: StepTime | None, free: int | None, now: float, *, measuring: bool
+) -> str:
+    """Return how long a run takes, when it ends and how much memory it needs, in sentences.
+
+    step: None where it is not known. free: bytes of memory free on the device. now: seconds since the epoch.
+    """
+    hours, steps = settings.training.max_hours, settings.training.max_steps
+    sentences = []
+    if hours is not None:
+        text = f"Ends {clock(now + hours * 3600, now)}"
+        if step is not None:
+            count = max(1, int(hours * 3600 * _SHARE_FOR_STEPS / step.seconds))
+            text += f", after about {count:,} steps of {_seconds(step.seconds)}"
+        sentences.append(f"{text}.")
+    elif steps is not None and step is not None:
+        takes = steps * step.seconds / _SHARE_FOR_STEPS
+        sentences.append(
+            f"Takes about {duration(takes)}, ends {clock(now + takes, now)}: {_seconds(step.seconds)} a step."
+        )
+    if step is None:
+        sentences.append("Timing a few steps…" if measuring else "Steps are timed when the run begins.")
+    else:
+        need = f"Needs about {step.memory / _GB:.1f} GB of memory"
+        if free is not None and step.memory > free:
+            need += f", but only {free / _GB:.1f} are free: lower batch size, patch size or width"
+        sentences.append(f"{need}.")
+    return " ".join(sentences)
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"

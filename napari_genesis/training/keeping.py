@@ -1,0 +1,74 @@
+"""What the Pretrain dock remembers from one day to the next, in one YAML file of the user's configuration folder."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Literal
+
+from genesis_core.atomic import write_text
+from genesis_core.errors import GenesisError
+from genesis_core.settings import Settings, dump_yaml, read_yaml, setting, validate
+from napari_genesis.training.draft import BUDGETS, PRESET_NAMES, PretrainDraft, RecipeChoice
+
+_log = logging.getLogger(__name__)
+
+
+class KeptDraft(Settings):
+    """The choices of the last time; what was changed under "advanced" belongs to one run, and is not kept."""
+
+    scans: Path | None = setting(None, "Folder of scans.")
+    recipe_kind: Literal["preset", "studio", "file"] = setting("preset", "Where the recipe comes from.")
+    recipe_name: str = setting("genesis", "Its name.")
+    recipe_path: Path | None = setting(None, "Its file.")
+    budget: str = setting("1 hour", "Time, or steps.")
+    steps: int = setting(2000, "Steps.", ge=1)
+    device: str = setting("auto", "Where to train.")
+    preset: str = setting("standard", "Preset.")
+
+
+def default_file() -> Path:
+    """Return where the choices are kept."""
+    import platformdirs
+
+    return Path(platformdirs.user_config_dir("napari-genesis", appauthor=False)) / "pretrain.yaml"
+
+
+def read_draft(path: Path) -> PretrainDraft:
+    """Return the draft that was kept, or a new one; a damaged file is logged, and replaced at the next change."""
+    if not path.exists():
+        return PretrainDraft()
+    try:
+        kept = validate(KeptDraft, read_yaml(path), where=str(path))
+    except GenesisError as problem:
+        _log.warning("%s; the Pretrain dock starts anew", problem)
+        return PretrainDraft()
+    known = PretrainDraft()
+    file_is_there = kept.recipe_kind != "file" or (kept.recipe_path is not None and kept.recipe_path.is_file())
+    return PretrainDraft(
+        scans=kept.scans if kept.scans is not None and kept.scans.exists() else None,
+        recipe=RecipeChoice(kept.recipe_kind, kept.recipe_name, kept.recipe_path) if file_is_there else known.recipe,
+        budget=next((kind for kind in BUDGETS if kind == kept.budget), known.budget),
+        steps=kept.steps,
+        device=kept.device,
+        preset=kept.preset if kept.preset in PRESET_NAMES else known.preset,
+    )
+
+
+def write_draft(path: Path, draft: PretrainDraft) -> None:
+    """Keep a draft's choices; a folder that cannot be written is logged, since nothing else depends on it."""
+    kept = KeptDraft(
+        scans=draft.scans,
+        recipe_kind=draft.recipe.kind,
+        recipe_name=draft.recipe.name,
+        recipe_path=draft.recipe.path,
+        budget=draft.budget,
+        steps=draft.steps,
+        device=draft.device,
+        preset=draft.preset,
+    )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, dump_yaml(kept.model_dump(mode="json")))
+    except OSError as problem:
+        _log.warning("%s cannot be written (%s)", path, problem)

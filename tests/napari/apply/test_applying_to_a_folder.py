@@ -1,0 +1,151 @@
+"""A folder of scans: the very files the commands write, nothing overwritten, bad scans named, stopped and gone on."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from apply_driving import rest, run
+from qtpy.QtWidgets import QApplication, QFileDialog
+
+from genesis_core.cli.main import run as run_command
+from genesis_core.phantom.thorax import make_phantom
+from genesis_core.volumes.reading import read_volume
+from genesis_core.volumes.writing import write_volume
+from napari_genesis.apply.apply_dock import ApplyDock
+
+pytestmark = pytest.mark.gui
+Open = Callable[..., ApplyDock]
+
+
+@pytest.fixture
+def scans(tmp_path: Path) -> Path:
+    folder = tmp_path / "scans"
+    (folder / "more").mkdir(parents=True)
+    for seed, name in ((1, "a.nii.gz"), (2, "more/b.nii.gz")):
+        write_volume(make_phantom(seed, shape=(16, 40, 40)).volume, folder / name)
+    return folder
+
+
+def choose(dock: ApplyDock, scans: Path, results: Path | None = None) -> None:
+    dock.parts.target.use_folder.click()
+    dock.parts.target.scans.setText(str(scans))
+    if results is not None:
+        dock.parts.target.results.setText(str(results))
+
+
+@pytest.mark.parametrize("model", ["segmenter", "restorer"])
+def test_it_writes_what_the_command_writes(
+    model: str, open_dock: Open, viewer: Any, scans: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    dock = open_dock(model)
+    choose(dock, scans)
+    word = "segmented" if model == "segmenter" else "restored"
+    out = tmp_path / f"scans_{word}_{model}"
+    assert dock.parts.target.results.text() == str(out)
+    dock.parts.options.overlap.editor.moved.emit(0.25, True)
+    dock.copy_command()
+    command = shlex.split(QApplication.clipboard().text())
+    run(qtbot, dock)
+    assert f"2 of 2 scans {word}" in dock.parts.outcome.text()
+    assert len(viewer.layers) == 0
+    assert command[0] == "napari-genesis"
+    other = tmp_path / "by_command"
+    command[command.index("--out") + 1] = str(other)
+    assert run_command(command[1:]) == 0
+    written = sorted(path.relative_to(out) for path in out.rglob("*") if path.is_file())
+    assert written == sorted(path.relative_to(other) for path in other.rglob("*") if path.is_file())
+    for name in written:
+        if name.name.endswith(".nii.gz"):
+            assert np.array_equal(read_volume(out / name).array, read_volume(other / name).array)
+        else:
+            assert (out / name).read_text() == (other / name).read_text()
+
+
+def test_nothing_is_overwritten_and_finished_scans_can_be_left_out(
+    open_dock: Open, scans: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    out = tmp_path / "out"
+    dock = open_dock("segmenter")
+    choose(dock, scans, out)
+    run(qtbot, dock)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    run(qtbot, dock)
+    assert "nothing is overwritten" in dock.parts.trouble.text()
+    write_volume(make_phantom(3, shape=(16, 40, 40)).volume, scans / "c.nii.gz")
+    dock.parts.target.skip.click()
+    run(qtbot, dock)
+    assert dock.parts.trouble.text() == ""
+    assert "1 of 1 scans segmented, 2 already there" in dock.parts.outcome.text()
+    assert all(path.read_bytes() == data for path, data in before.items() if path.name != "volumes.csv")
+
+
+def test_a_damaged_scan_is_named_and_the_others_are_done(
+    open_dock: Open, scans: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    (scans / "cut.nii.gz").write_bytes((scans / "a.nii.gz").read_bytes()[:900])
+    dock = open_dock("segmenter")
+    choose(dock, scans, tmp_path / "out")
+    run(qtbot, dock)
+    assert "2 of 3 scans segmented" in dock.parts.outcome.text()
+    assert "cut.nii.gz" in dock.parts.notes.text()
+
+
+def test_stopped_between_windows_it_goes_on_from_there(
+    open_dock: Open, scans: Path, tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every window is told, not one a second, so that the test can stop at one.
+    monkeypatch.setattr("genesis_core.cli.scan_jobs._SECONDS_BETWEEN_RECORDS", 0.0)
+    monkeypatch.setattr("napari_genesis.apply.running._LOOK_EVERY", 1)
+    write_volume(make_phantom(2, shape=(40, 64, 64)).volume, scans / "more" / "b.nii.gz", overwrite=True)
+    dock = open_dock("restorer")
+    out = tmp_path / "out"
+    choose(dock, scans, out)
+    # A thousand windows: it cannot be done before it is stopped.
+    dock.parts.options.overlap.editor.moved.emit(0.9, True)
+
+    def stop_in_the_second(progress: Any) -> None:
+        if progress.phase.startswith("scan 2: more/b") and progress.done:
+            dock.parts.cancel.click()
+
+    dock.running.progressed.connect(stop_in_the_second)
+    run(qtbot, dock)
+    assert "Stopped: 1 of 2 scans restored" in dock.parts.trouble.text()
+    assert [path.name for path in out.rglob("*_metrics.json")] == ["a_metrics.json"]
+    assert not list(out.rglob("b_*"))
+    dock.running.progressed.disconnect(stop_in_the_second)
+    dock.parts.target.skip.click()
+    dock.parts.options.overlap.editor.moved.emit(0.25, True)
+    run(qtbot, dock)
+    assert "1 of 1 scans restored, 1 already there" in dock.parts.outcome.text()
+    assert json.loads((out / "more" / "b_metrics.json").read_text())["settings"]["overlap"] == 0.25
+
+
+def test_what_is_missing_is_said_before_it_starts(
+    open_dock: Open, scans: Path, tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dock = open_dock("segmenter")
+    dock.parts.target.use_folder.click()
+    assert dock.parts.status.text() == "Choose the folder of scans."
+    dock.parts.target.scans.setText(str(tmp_path / "nowhere"))
+    assert "no such folder" in dock.parts.status.text()
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: str(scans))
+    dock.parts.target.ask_scans.click()
+    assert dock.parts.target.scans.text() == str(scans)
+    assert dock.parts.start.isEnabled()
+    dock.parts.target.results.clear()
+    assert dock.parts.status.text() == "Choose a folder for the results."
+    dock.parts.target.results.setText(str(scans.parent))
+    run(qtbot, dock)
+    assert "holds the scans; choose a folder of its own" in dock.parts.trouble.text()
+    (tmp_path / "none").mkdir()
+    dock.parts.target.scans.setText(str(tmp_path / "none"))
+    dock.parts.target.results.setText(str(tmp_path / "out"))
+    run(qtbot, dock)
+    assert "no scan there" in dock.parts.trouble.text()
+    rest(qtbot, dock)
