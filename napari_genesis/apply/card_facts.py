@@ -51,7 +51,7 @@ def card_facts(entry: ModelEntry) -> list[tuple[str, str]]:
         ("recipe", str((card.recipe or {}).get("name", ""))),
         ("source", card.source or ""),
         ("licence", card.licence or "not stated"),
-        ("its source's", card.source_licence or "" if card.source_licence != card.licence else ""),
+        ("source licence", card.source_licence or "" if card.source_licence != card.licence else ""),
         ("written", f"{datetime.fromtimestamp(entry.written):%d %B %Y, %H:%M}"),
         ("network", _network(card)),
         ("folder", str(entry.path)),

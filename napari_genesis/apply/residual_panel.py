@@ -121,7 +121,8 @@ class ResidualPanel(QWidget):
 
     def _finished(self, result: Any) -> None:
         threshold, (brighter, darker), *labels = result
-        self.count.setText(self._words(brighter, darker))
+        # A number and its unit stay on one line.
+        self.count.setText(self._words(brighter, darker).replace(" ml", "\u00a0ml"))
         if labels:
             self.labels_ready.emit(labels[0], f"{threshold:g} {self._unit}".strip())
 

@@ -19,6 +19,7 @@ from genesis_core.volumes.label_volume import Structure
 from napari_genesis.apply.layer_work import RestoredLayer, SegmentedLayer, checksum
 from napari_genesis.label_layers import look
 from napari_genesis.layers import LayerData, like, put
+from napari_genesis.view.difference_colours import difference_colours
 
 # Where a layer's metadata holds its `ResultTag`.
 TAG_KEY = "genesis_apply"
@@ -131,15 +132,6 @@ def show_threshold(target: Target, labels: NDArray[np.uint8], threshold: str) ->
     }
     name = target.name("residual above threshold,")
     return _put_labels(target, labels, name, colours, target.tag("threshold", labels))
-
-
-def difference_colours() -> Any:
-    """Return the colours of signed differences, as in every other picture of ours: blue, white at zero, red."""
-    from napari.utils.colormaps import Colormap
-
-    from genesis_core.pictures.slices import difference_bar
-
-    return Colormap(difference_bar(11, 1)[::-1, 0] / 255, name="difference")
 
 
 def _put_labels(

@@ -14,6 +14,7 @@ import numpy as np
 from napari_genesis.layers import like
 from napari_genesis.studio.preview import Look
 from napari_genesis.studio.scan import Array, Box, Index
+from napari_genesis.view.difference_colours import difference_colours
 
 NAME = "Genesis preview"
 # What the layer shares with the scan's, in both directions.
@@ -118,7 +119,7 @@ class CanvasPreview:
         self._copying = True
         try:
             if difference:
-                layer.colormap, layer.gamma = _difference_colours(), 1.0
+                layer.colormap, layer.gamma = difference_colours(), 1.0
                 layer.contrast_limits_range = (-full_range, full_range)
                 layer.contrast_limits = (-limit, limit)
             else:
@@ -206,14 +207,6 @@ class CanvasPreview:
             first - 0.5 <= at <= first + n - 0.5 for at, first, n in zip(here, box.start, box.size, strict=True)
         )
         return here if inside else None
-
-
-def _difference_colours() -> Any:
-    from napari.utils.colormaps import Colormap
-
-    from genesis_core.pictures.slices import difference_bar
-
-    return Colormap(difference_bar(11, 1)[::-1, 0] / 255, name="difference")
 
 
 def _position(layer: Any, world: Any) -> np.ndarray[Any, np.dtype[np.float64]]:

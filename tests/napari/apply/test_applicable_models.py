@@ -74,7 +74,7 @@ def test_a_card_is_told_in_words(tmp_path: Path) -> None:
     assert facts["trained on"] == "8 CT scans (2 more held out)"
     assert facts["Dice"] == "mean 0.600, lung 0.700 (held-out scans)"
     assert facts["reached"] == "loss 0.25"
-    assert (facts["source"], facts["licence"], facts["its source's"]) == ("lung", "CC BY 4.0", "MIT")
+    assert (facts["source"], facts["licence"], facts["source licence"]) == ("lung", "CC BY 4.0", "MIT")
     assert facts["looks at"].endswith("Patches of 16 x 32 x 32 voxels (z, y, x).")
     assert facts["folder"] == str(folder)
     assert structure_colours(read_entry(folder).card)[0] == ("lung", (10, 200, 30))

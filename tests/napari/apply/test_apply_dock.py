@@ -46,7 +46,7 @@ def test_no_model_and_no_scan_are_said_and_what_to_do(
 
 
 def test_a_damaged_card_in_the_workspace_is_named_and_the_rest_works(
-    open_dock: Open, scan: Layer, qtbot: Any, tmp_path: Path
+    open_dock: Open, viewer: Any, scan: Layer, qtbot: Any, tmp_path: Path
 ) -> None:
     from napari.settings import get_plugin_settings
 
@@ -59,7 +59,7 @@ def test_a_damaged_card_in_the_workspace_is_named_and_the_rest_works(
     assert dock.parts.models.left_out.shown.startswith("Left out: bad (")
     assert str(tmp_path / "space" / "models" / "bad") in dock.parts.models.left_out.toolTip()
     run(qtbot, dock)
-    assert "segmentation of thorax (good)" in [layer.name for layer in dock._viewer.layers]
+    assert "segmentation of thorax (good)" in viewer.layers
 
 
 def test_damaged_weights_are_said_in_words(
