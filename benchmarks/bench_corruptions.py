@@ -114,7 +114,13 @@ def chain_minima(shape: tuple[int, ...], seeds: int, repeats: int) -> float:
 
 
 def scaling(shape: tuple[int, ...], batch: int, rounds: int) -> tuple[float, float, float]:
-    """Fastest milliseconds of a batch on one and on two threads, and the best ratio of neighbouring calls."""
+    """Fastest milliseconds of a batch on one and on two threads, and the median ratio of neighbouring calls.
+
+    Memory that was freed is kept, as in every training: clearing new pages is the system's work, and does not scale.
+    """
+    from genesis_core.training.hardware import keep_freed_memory
+
+    keep_freed_memory()
     x = np.random.default_rng(0).random((batch, 1, *shape), dtype=np.float32)
     seeds = list(range(batch))
     one, two = [], []
