@@ -25,7 +25,7 @@ class Device:
 
     def in_words(self) -> str:
         """Return name and free memory for people."""
-        return f"{self.name}, {self.free / _GIB:.1f} of {self.total / _GIB:.0f} GB free"
+        return f"{self.name.removeprefix('NVIDIA ')}, {self.free / _GIB:.1f} GB free"
 
 
 def find_devices() -> list[Device]:
@@ -45,7 +45,7 @@ def _devices() -> list[dict[str, Any]]:
     if torch.backends.mps.is_available():
         found.append(Device("mps", "Apple GPU", memory.available, memory.total))
     cores = torch.get_num_threads()
-    name = f"processor, {cores} core{'s' * (cores > 1)}"
+    name = f"{cores} core{'s' * (cores > 1)}"
     return [asdict(one) for one in [*found, Device("cpu", name, memory.available, memory.total)]]
 
 

@@ -16,12 +16,19 @@ _BETWEEN = 0.1
 
 
 def follow(reader: RunReader) -> Generator[RunView | None, None, None]:
-    """Yield the run whenever it changed, else None, so that a worker can be stopped between."""
+    """Yield the run whenever it changed, else None, so that a worker can be stopped between.
+
+    A reader may be shared with a follower that is about to end: what that one read last is yielded here all the same.
+    """
+    seen: RunView | None = None
     # A program that ends without telling Qt shall not wait for a run.
     while threading.main_thread().is_alive():
         began = time.monotonic()
-        yield reader.read()
-        if reader.ended:
+        reader.read()
+        view = reader.view
+        yield None if view is seen else view
+        seen = view
+        if reader.ended and reader.view is seen:
             return
         time.sleep(max(0.0, _BETWEEN - (time.monotonic() - began)))
 

@@ -6,6 +6,7 @@ disk, which closing napari does not touch, by a worker that napari does not coun
 
 from __future__ import annotations
 
+import gc
 from typing import Any, Literal
 
 import psutil
@@ -48,7 +49,8 @@ class Job(QObject):
         self.goes_on = False
         self.problem = ""
         self._child: Child | None = None
-        self._worker: Any = None
+        self._reader = RunReader(run)
+        self._watching: _Watching | None = None
         self._asked: Literal["", "pause", "stop", "stop now"] = ""
 
     @property
@@ -83,6 +85,8 @@ class Job(QObject):
     def begin(self) -> None:
         """Start its process, or go on with it where it was stopped."""
         self.waiting, self._asked, self.problem = False, "", ""
+        # A full collection holds up the window for a quarter of a second: better at the click than soon after it.
+        gc.collect()
         try:
             self._child = start(self.run, self.command)
         except OSError as problem:
@@ -101,30 +105,23 @@ class Job(QObject):
         else:
             # Not napari's own: closing napari does nothing to this run, so it need not ask.
             from superqt.utils import GeneratorWorker, create_worker
-        function = named(follow, self._words())
-        reader = RunReader(self.run, self._child)
-        self._worker = worker = create_worker(
-            function, reader, _start_thread=False, _worker_class=GeneratorWorker, _ignore_errors=True
+        self._reader.adopt(self._child)
+        worker = create_worker(
+            named(follow, self._words()),
+            self._reader,
+            _start_thread=False,
+            _worker_class=GeneratorWorker,
+            _ignore_errors=True,
         )
-        worker.yielded.connect(self._take)
-        worker.returned.connect(self._over)
-        worker.errored.connect(self._broken)
-        worker.aborted.connect(self._aborted)
+        self._watching = _Watching(self, worker)
         worker.start()
         self.changed.emit()
 
     def stop_watching(self) -> None:
         """Watch no longer; the process, if any, goes on."""
-        worker, self._worker = self._worker, None
-        if worker is not None:
-            for signal, slot in (
-                (worker.yielded, self._take),
-                (worker.returned, self._over),
-                (worker.errored, self._broken),
-                (worker.aborted, self._aborted),
-            ):
-                signal.disconnect(slot)
-            worker.quit()
+        watching, self._watching = self._watching, None
+        if watching is not None:
+            watching.quit()
 
     def pause(self) -> None:
         """Ask for a checkpoint and the end of the process, which frees its memory; `begin` goes on."""
@@ -184,13 +181,12 @@ class Job(QObject):
             return f"the training '{name}', which goes on without napari"
         return f"the training '{name}', which will stop with a checkpoint (the Pretrain dock can let it go on instead)"
 
-    def _take(self, view: RunView | None) -> None:
-        if view is not None:
-            self.view = view
-            self.changed.emit()
+    def _take(self, view: RunView) -> None:
+        self.view = view
+        self.changed.emit()
 
-    def _over(self, _result: object = None) -> None:
-        self._worker = None
+    def _over(self) -> None:
+        self._watching = None
         child, self._child = self._child, None
         if child is not None:
             child.let_go()
@@ -200,15 +196,56 @@ class Job(QObject):
         self.ended.emit()
 
     def _broken(self, problem: Exception) -> None:
-        self._worker = None
+        self._watching = None
         self.problem = f"it cannot be watched ({problem})"
         self.changed.emit()
 
     def _aborted(self) -> None:
-        # Nobody but napari itself ends a worker that is connected: it closes.
-        self._worker = None
+        # Nobody but napari itself ends a worker that is still listened to: it closes.
+        self._watching = None
         self.leave()
         self.changed.emit()
+
+
+class _Watching(QObject):
+    """Passes on what one worker says, as long as it is the job's latest: its last words may come late."""
+
+    def __init__(self, job: Job, worker: Any) -> None:
+        super().__init__(job)
+        self._job = job
+        self._worker = worker
+        worker.yielded.connect(self._yielded)
+        worker.returned.connect(self._returned)
+        worker.errored.connect(self._errored)
+        worker.aborted.connect(self._aborted)
+
+    def quit(self) -> None:
+        """Ask the worker to end; nothing it says counts any more."""
+        self._worker.quit()
+        self.deleteLater()
+
+    @property
+    def _counts(self) -> bool:
+        return self._job._watching is self
+
+    def _yielded(self, view: RunView | None) -> None:
+        if view is not None and self._counts:
+            self._job._take(view)
+
+    def _returned(self, _result: object = None) -> None:
+        if self._counts:
+            self._job._over()
+            self.deleteLater()
+
+    def _errored(self, problem: Exception) -> None:
+        if self._counts:
+            self._job._broken(problem)
+            self.deleteLater()
+
+    def _aborted(self) -> None:
+        if self._counts:
+            self._job._aborted()
+            self.deleteLater()
 
 
 def _state_of(word: str) -> State:

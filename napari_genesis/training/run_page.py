@@ -12,7 +12,7 @@ from napari_genesis.jobs.job import Job
 from napari_genesis.training.loss_curves import LossCurves
 from napari_genesis.training.progress_panel import ProgressPanel
 
-_STOPS, _GOES_ON = "stop, keep the checkpoint", "let it go on"
+_STOPS, _GOES_ON = "stop and keep", "let it go on"
 
 
 class RunPage(QWidget):

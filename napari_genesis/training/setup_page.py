@@ -101,8 +101,8 @@ class SetupPage(QWidget):
         with QSignalBlocker(self.device):
             self.device.clear()
             if devices:
-                self.device.addItem(f"auto: {devices[0].in_words()}", "auto")
-                for one in devices if len(devices) > 1 else ():
+                self.device.addItem(f"auto: {devices[0].key}, {devices[0].in_words()}", "auto")
+                for one in devices:
                     self.device.addItem(f"{one.key}: {one.in_words()}", one.key)
             else:
                 self.device.addItem("auto (looking for devices…)", "auto")

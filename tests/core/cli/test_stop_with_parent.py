@@ -71,6 +71,7 @@ def test_the_end_of_stdin_stops_it_with_a_checkpoint(scans: Path, tmp_path: Path
     assert (run.checkpoints / "last.pt").is_file()
 
 
+@pytest.mark.slow
 def test_told_to_go_on_it_survives_the_end_of_stdin(scans: Path, tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "run")
     process = start(scans, run.path)
@@ -95,6 +96,7 @@ def test_a_line_on_stdin_stops_it_however_early_it_comes(scans: Path, tmp_path: 
     assert "asked by the window" in run.status().message
 
 
+@pytest.mark.slow
 def test_a_run_that_finishes_first_ends_well_with_its_parent_alive(scans: Path, tmp_path: Path) -> None:
     process = start(scans, tmp_path / "run", steps=2)
     assert process.stderr is not None

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "jobs"))
 
 from training_runs import make_scans
 
+from napari_genesis.jobs.devices import Device
 from napari_genesis.jobs.queues import application_jobs, forget_jobs
 from napari_genesis.jobs.step_time import StepTime
 from napari_genesis.training.pretrain_dock import PretrainDock
@@ -29,10 +30,12 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Logs and preferences of this test alone; steps are not timed, which takes all cores; nothing trains on."""
+    """Logs and preferences of this test alone; nothing is asked that loads torch; nothing trains on."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     measured = StepTime(0.5, 3 << 28)
+    devices = [Device("cpu", "2 cores", 19 << 30, 24 << 30)]
+    monkeypatch.setattr("napari_genesis.training.pretrain_dock.find_devices", lambda: devices)
     monkeypatch.setattr("napari_genesis.training.estimating.measure_step_time", lambda _settings: measured)
     monkeypatch.setattr("napari_genesis.training.estimating.known_step_time", lambda _settings: None)
     yield
