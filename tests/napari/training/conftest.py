@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,6 @@ from npe2 import PluginManifest
 from qtpy.QtCore import QDir
 
 # The trainings are those of the tests of jobs.
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "jobs"))
-
 from training_runs import make_scans
 
 from napari_genesis.jobs.devices import Device
