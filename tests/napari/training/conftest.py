@@ -10,8 +10,6 @@ import pytest
 from napari.resources._icons import build_theme_svgs
 from npe2 import PluginManifest
 from qtpy.QtCore import QDir
-
-# The trainings are those of the tests of jobs.
 from training_runs import make_scans
 
 from napari_genesis.jobs.devices import Device
