@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QApplication, QSizePolicy, QVBoxLayout, QWidget
 from genesis_core.errors import GenesisError
 from napari_genesis.apply.choosing import Choice
 from napari_genesis.apply.folder_work import apply_to_folder
-from napari_genesis.apply.kept import default_file, read_kept, write_kept
+from napari_genesis.apply.kept import default_file, read_kept
 from napari_genesis.apply.layer_work import LayerRequest, SegmentedLayer, restore_layer, segment_layer
 from napari_genesis.apply.models import ModelEntry
 from napari_genesis.apply.parts import WIDTH, ApplyParts
@@ -27,6 +27,7 @@ from napari_genesis.apply.results import Target, warm_labels
 from napari_genesis.apply.running import Running
 from napari_genesis.apply.sharing import as_command
 from napari_genesis.apply.showing import Showing
+from napari_genesis.dock_state import write_state
 from napari_genesis.preferences import on_preferences
 from napari_genesis.studio.computing import LatestOnly
 from napari_genesis.studio.viewer_link import ViewerLink
@@ -137,7 +138,7 @@ class ApplyDock(QWidget):
         """Write the state to its file; a problem is shown, nothing is raised."""
         self._keep_timer.stop()
         try:
-            write_kept(self._state_file, self.choice.kept())
+            write_state(self._state_file, self.choice.kept())
         except GenesisError as problem:
             self._say(str(problem))
 

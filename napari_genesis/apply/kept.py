@@ -1,20 +1,13 @@
-"""What the Apply dock remembers from one day to the next, in one YAML file of the user's configuration folder.
-
-A file that cannot be read is set aside, not overwritten, and the dock starts with its defaults.
-"""
+"""What the Apply dock remembers from one day to the next."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
-from genesis_core.atomic import write_text
 from genesis_core.cli.segment import SegmentSettings
-from genesis_core.errors import GenesisError, SettingsError
-from genesis_core.settings import Settings, dump_yaml, read_yaml, setting, validate
-
-_log = logging.getLogger(__name__)
+from genesis_core.settings import Settings, setting, validate
+from napari_genesis.dock_state import read_state, state_file
 
 # The options the dock shows; all are declared by the command, which restoring shares the first with.
 OPTIONS = ("overlap", "flips", "largest_component", "fill_holes", "uncertainty")
@@ -50,33 +43,9 @@ def changed_options(settings: SegmentSettings) -> dict[str, Any]:
 
 def default_file() -> Path:
     """Return where the state is kept."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("napari-genesis", appauthor=False)) / "apply.yaml"
+    return state_file("apply")
 
 
 def read_kept(path: Path) -> Kept:
-    """Return what was kept, or the defaults; a damaged file is renamed to end in .damaged.yaml, and that is logged."""
-    if not path.exists():
-        return Kept()
-    try:
-        kept = validate(Kept, read_yaml(path), where=str(path))
-        options_of(kept.options)
-    except GenesisError as problem:
-        aside = path.with_suffix(".damaged.yaml")
-        _log.warning("%s: %s; it is kept as %s, and the Apply dock starts anew", path, problem, aside.name)
-        try:
-            path.replace(aside)
-        except OSError as again:
-            _log.warning("%s cannot be renamed (%s)", path, again)
-        return Kept()
-    return kept
-
-
-def write_kept(path: Path, kept: Kept) -> None:
-    """Write the state. Raises SettingsError if it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, dump_yaml(kept.model_dump(mode="json")))
-    except OSError as problem:
-        raise SettingsError(f"{path}: the dock's state cannot be kept ({problem.strerror or problem})") from None
+    """Return what was kept, or the defaults, as `read_state` does."""
+    return read_state(path, Kept, lambda kept: options_of(kept.options))

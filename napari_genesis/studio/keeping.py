@@ -1,24 +1,18 @@
-"""What the Studio remembers from one day to the next, in one YAML file of the user's configuration folder.
-
-A file that cannot be read is set aside, not overwritten, and the Studio starts with its defaults.
-"""
+"""What the Studio remembers from one day to the next."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
-from genesis_core.atomic import write_text
 from genesis_core.corruptions.corruption import Corruption
 from genesis_core.corruptions.registry import CORRUPTIONS
-from genesis_core.errors import GenesisError, RecipeError, SettingsError
-from genesis_core.settings import Settings, dump_yaml, read_yaml, setting, validate
+from genesis_core.errors import RecipeError
+from genesis_core.settings import Settings, setting, validate
+from napari_genesis.dock_state import read_state, state_file
 from napari_genesis.studio.recipe_draft import Entry, RecipeDraft, registered
-
-_log = logging.getLogger(__name__)
 
 
 class KeptEntry(Settings):
@@ -72,44 +66,12 @@ def kept_entries(draft: RecipeDraft) -> dict[str, Any]:
 
 def default_file() -> Path:
     """Return where the state is kept."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("napari-genesis", appauthor=False)) / "studio.yaml"
+    return state_file("studio")
 
 
 def read_kept(path: Path) -> Kept:
-    """Return what was kept, or the defaults; a damaged file is renamed to end in .damaged, and that is logged."""
-    if not path.exists():
-        return Kept()
-    try:
-        kept = validate(Kept, read_yaml(path), where=str(path))
-        kept.draft()
-    except GenesisError as problem:
-        aside = _free_name(path)
-        _log.warning("%s: %s; it is kept as %s, and the Studio starts anew", path, problem, aside.name)
-        try:
-            path.replace(aside)
-        except OSError as again:
-            _log.warning("%s cannot be renamed (%s)", path, again)
-        return Kept()
-    return kept
-
-
-def write_kept(path: Path, kept: Kept) -> None:
-    """Write the state. Raises SettingsError if it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, dump_yaml(kept.model_dump(mode="json")))
-    except OSError as problem:
-        raise SettingsError(f"{path}: the Studio's state cannot be kept ({problem.strerror or problem})") from None
-
-
-def _free_name(path: Path) -> Path:
-    aside, number = path.with_suffix(".damaged.yaml"), 1
-    while aside.exists():
-        number += 1
-        aside = path.with_suffix(f".damaged{number}.yaml")
-    return aside
+    """Return what was kept, or the defaults, as `read_state` does."""
+    return read_state(path, Kept, lambda kept: kept.draft())
 
 
 def _entry(kept: KeptEntry, where: str, groups: int) -> Entry:

@@ -18,11 +18,12 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from genesis_core.corruptions.recipe import Recipe
 from genesis_core.errors import GenesisError
+from napari_genesis.dock_state import write_state
 from napari_genesis.layers import LayerData
 from napari_genesis.preferences import Preferences, on_preferences, read_preferences
 from napari_genesis.studio.canvas import CanvasPreview
 from napari_genesis.studio.computing import LatestOnly
-from napari_genesis.studio.keeping import Kept, default_file, kept_entries, read_kept, write_kept
+from napari_genesis.studio.keeping import Kept, default_file, kept_entries, read_kept
 from napari_genesis.studio.model_panel import restoring_models
 from napari_genesis.studio.parts import WIDTH, StudioParts
 from napari_genesis.studio.preview import VIEWS, View
@@ -283,7 +284,7 @@ class Studio(QWidget):
             model=None if session.model is None else session.model.path,
         )
         try:
-            write_kept(self._state_file, kept)
+            write_state(self._state_file, kept)
         except GenesisError as problem:
             self.parts.show_trouble(str(problem))
 

@@ -6,9 +6,9 @@ import logging
 from pathlib import Path
 from typing import Literal
 
-from genesis_core.atomic import write_text
-from genesis_core.errors import GenesisError
-from genesis_core.settings import Settings, dump_yaml, read_yaml, setting, validate
+from genesis_core.errors import SettingsError
+from genesis_core.settings import Settings, setting
+from napari_genesis.dock_state import read_state, state_file, write_state
 from napari_genesis.training.draft import BUDGETS, PRESET_NAMES, PretrainDraft, RecipeChoice
 
 _log = logging.getLogger(__name__)
@@ -29,20 +29,12 @@ class KeptDraft(Settings):
 
 def default_file() -> Path:
     """Return where the choices are kept."""
-    import platformdirs
-
-    return Path(platformdirs.user_config_dir("napari-genesis", appauthor=False)) / "pretrain.yaml"
+    return state_file("pretrain")
 
 
 def read_draft(path: Path) -> PretrainDraft:
-    """Return the draft that was kept, or a new one; a damaged file is logged, and replaced at the next change."""
-    if not path.exists():
-        return PretrainDraft()
-    try:
-        kept = validate(KeptDraft, read_yaml(path), where=str(path))
-    except GenesisError as problem:
-        _log.warning("%s; the Pretrain dock starts anew", problem)
-        return PretrainDraft()
+    """Return the draft that was kept, or a new one; a damaged file is set aside, as `read_state` does."""
+    kept = read_state(path, KeptDraft)
     known = PretrainDraft()
     file_is_there = kept.recipe_kind != "file" or (kept.recipe_path is not None and kept.recipe_path.is_file())
     return PretrainDraft(
@@ -68,7 +60,6 @@ def write_draft(path: Path, draft: PretrainDraft) -> None:
         preset=draft.preset,
     )
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, dump_yaml(kept.model_dump(mode="json")))
-    except OSError as problem:
-        _log.warning("%s cannot be written (%s)", path, problem)
+        write_state(path, kept)
+    except SettingsError as problem:
+        _log.warning("%s", problem)

@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from genesis_core.corruptions.recipe import Recipe
 from genesis_core.errors import SettingsError
-from napari_genesis.studio.keeping import Kept, kept_entries, read_kept, write_kept
+from napari_genesis.dock_state import write_state
+from napari_genesis.studio.keeping import Kept, kept_entries, read_kept
 from napari_genesis.studio.recipe_draft import RecipeDraft
 
 
 def test_a_draft_comes_back_with_what_is_switched_off(tmp_path: Path) -> None:
     draft = RecipeDraft.of(Recipe.paper()).with_enabled(0, False).with_setting(0, "windows", 55).with_group(0, 0.4)
-    write_kept(tmp_path / "deep" / "state.yaml", Kept(**kept_entries(draft), seed=9, size=(16, 48, 48), model=tmp_path))
+    write_state(
+        tmp_path / "deep" / "state.yaml", Kept(**kept_entries(draft), seed=9, size=(16, 48, 48), model=tmp_path)
+    )
     kept = read_kept(tmp_path / "deep" / "state.yaml")
     assert kept.draft() == draft
     assert (kept.seed, kept.size, kept.model) == (9, (16, 48, 48), tmp_path)
@@ -52,7 +55,7 @@ def test_a_damaged_file_is_set_aside_and_named(text: str, tmp_path: Path, caplog
 @given(data=st.data())
 def test_no_mutation_of_a_sound_file_raises(data: st.DataObject, tmp_path: Path) -> None:
     path = tmp_path / "state.yaml"
-    write_kept(path, Kept(**kept_entries(RecipeDraft.of(Recipe.genesis()))))
+    write_state(path, Kept(**kept_entries(RecipeDraft.of(Recipe.genesis()))))
     text = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
@@ -64,4 +67,4 @@ def test_no_mutation_of_a_sound_file_raises(data: st.DataObject, tmp_path: Path)
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(SettingsError, match="cannot be kept"):
-        write_kept(tmp_path / "file" / "state.yaml", Kept())
+        write_state(tmp_path / "file" / "state.yaml", Kept())

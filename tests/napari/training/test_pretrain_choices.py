@@ -14,9 +14,10 @@ from genesis_core.corruptions.recipe import Recipe
 from genesis_core.errors import SettingsError
 from genesis_core.training.pretrain_settings import PRESETS
 from genesis_core.training.run_folder import RunStatus
+from napari_genesis.dock_state import write_state
 from napari_genesis.jobs.step_time import StepTime
 from napari_genesis.jobs.view import Pace, RunView
-from napari_genesis.studio.keeping import Kept, kept_entries, write_kept
+from napari_genesis.studio.keeping import Kept, kept_entries
 from napari_genesis.studio.recipe_draft import RecipeDraft
 from napari_genesis.training.curve_data import drawable, smoothed, thinned
 from napari_genesis.training.draft import PRESET_NAMES, PretrainDraft, RecipeChoice, command_line
@@ -69,7 +70,7 @@ def test_the_recipe_of_the_studio_is_the_one_that_trains(tmp_path: Path) -> None
     with pytest.raises(SettingsError, match="Studio"):
         choice.read(file)
     draft = RecipeDraft.of(Recipe.genesis()).with_rate(0, 0.25)
-    write_kept(file, Kept(**kept_entries(draft)))
+    write_state(file, Kept(**kept_entries(draft)))
     assert choice.read(file).steps[0].probability == 0.25
     file.write_text("entries: [{kind: nonsense}]")
     with pytest.raises(SettingsError, match="Studio"):
