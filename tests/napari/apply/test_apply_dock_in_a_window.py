@@ -31,7 +31,7 @@ def test_the_dock_is_closed_while_it_works(many_windows: Callable[..., ApplyDock
     gone = weakref.ref(dock)
     close(viewer, dock)
     del dock
-    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=5000)
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=60_000)
     QApplication.processEvents()
     assert len(viewer.layers) == 1
     assert not [one.name for one in threading.enumerate() if one.name.startswith("genesis-apply")]
@@ -44,7 +44,7 @@ def test_the_viewer_is_closed_while_it_works(many_windows: Callable[..., ApplyDo
     status = viewer.window._task_status_manager.get_status()
     assert any("segmenting thorax" in one for one in status)
     viewer.close()
-    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=5000)
+    qtbot.waitUntil(lambda: QThreadPool.globalInstance().activeThreadCount() == 0, timeout=60_000)
 
 
 def test_the_camera_the_slice_and_other_layers_stay(open_dock: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
