@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from genesis_core.errors import GenesisError
 from genesis_core.inference.sliding_window import Stopped
 from napari_genesis.apply.progress import Reporting
+from napari_genesis.opening_libraries import open_torch_libraries
 
 _LOOK_EVERY = 100
 Work = Callable[[Reporting], Any]
@@ -124,6 +125,8 @@ class _Named:
         self._work, self._report, self._what = work, report, what
 
     def __call__(self) -> Any:
+        # The core imports torch when it first applies a model.
+        open_torch_libraries()
         try:
             return self._work(self._report)
         except Stopped as end:

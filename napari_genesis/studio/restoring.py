@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from genesis_core.errors import GenesisError, ModelError
+from napari_genesis.opening_libraries import open_torch_libraries
 from napari_genesis.studio.preview import Preview
 from napari_genesis.studio.scan import Array, Index, StudioScan
 
@@ -74,6 +75,7 @@ class RestoringModel:
     def restore(self, sub_volume: Array) -> Array:
         """Return the restored sub-volume, in [0, 1]. Raises GenesisError if it cannot be loaded or take this size."""
         if self._predict is None:
+            open_torch_libraries()
             from genesis_core.inference.predictor import choose_device, make_predictor
 
             model = self.load()
