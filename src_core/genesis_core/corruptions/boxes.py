@@ -48,25 +48,17 @@ def draw_boxes(
     sizes: smallest and largest edge along each axis, uniform between them. Positions are uniform over the places that
     leave `margin` voxels free on both sides; on an axis too short for box and margins, sizes and margins shrink.
     """
-    from genesis_core.randomness import bits, stream, uniform
+    import numpy as np
 
-    own = stream(key, "boxes")
-    boxes: list[Box] = []
-    for index in range(most):
-        if index >= certain and uniform(own, 4 * index + 3) >= another:
-            break
-        starts, edges = [], []
-        for axis, length in enumerate(shape):
-            low = min(max(sizes[axis][0], 1), length)
-            high = min(max(sizes[axis][1], low), length)
-            # One hash an axis, as for windows: the upper half makes the size, the lower half the position.
-            word = bits(own, 4 * index + axis)
-            edge = low + ((word >> 32) * (high - low + 1) >> 32)
-            free = min(margin, (length - edge) // 2)
-            starts.append(free + ((word & 0xFFFFFFFF) * (length - edge - 2 * free + 1) >> 32))
-            edges.append(edge)
-        boxes.append(Box(start=(starts[0], starts[1], starts[2]), size=(edges[0], edges[1], edges[2])))
-    return tuple(boxes)
+    from genesis_core.corruptions.kernels import box_drawing
+    from genesis_core.randomness import stream
+
+    low = [min(max(size[0], 1), length) for size, length in zip(sizes, shape, strict=True)]
+    high = [min(max(size[1], least), length) for size, least, length in zip(sizes, low, shape, strict=True)]
+    found = np.empty((most, 6), np.int64)
+    axes = np.array((shape, low, high), np.int64)
+    count = box_drawing.draw_boxes(np.uint64(stream(key, "boxes")), axes, certain, another, margin, found)
+    return tuple(Box(start=(z, y, x), size=(d, h, w)) for z, y, x, d, h, w in found[:count].tolist())
 
 
 def box_array(boxes: Sequence[Box], shape: Shape3) -> NDArray[np.int64]:

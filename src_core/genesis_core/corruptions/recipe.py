@@ -139,10 +139,8 @@ class Recipe(Settings):
         from genesis_core.randomness import stream
 
         shape, seed = check_shape(shape), check_seed(seed)
-        known = {corruption.kind for step in self.steps for corruption, _ in step.choices}
-        for kind in apply or ():
-            if kind not in known:
-                raise RecipeError(f"apply: this recipe has no {kind!r}; it has {', '.join(sorted(known)) or 'no step'}")
+        if apply is not None:
+            self._require_kinds(apply)
         steps = []
         decisions = stream(seed, "decisions")
         for position, step in enumerate(self.steps):
@@ -151,6 +149,12 @@ class Recipe(Settings):
                 key = stream(seed, position, corruption.kind)
                 steps.append(StepDraw(position, corruption, key, corruption.draw(as_shape3(shape), key)))
         return Draw(shape, seed, tuple(steps))
+
+    def _require_kinds(self, kinds: Collection[str]) -> None:
+        known = {corruption.kind for step in self.steps for corruption, _ in step.choices}
+        for kind in kinds:
+            if kind not in known:
+                raise RecipeError(f"apply: this recipe has no {kind!r}; it has {', '.join(sorted(known)) or 'no step'}")
 
     def apply(self, x: ArrayLike, draw: Draw | Sequence[Draw], *, threads: int | None = None) -> NDArray[np.float32]:
         """Return the corrupted copy that was drawn. Pure: `x` and `draw` say it all.

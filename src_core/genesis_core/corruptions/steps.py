@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 from pydantic import SerializeAsAny, model_serializer
@@ -25,7 +26,7 @@ class Step(Settings):
     def _flat(self) -> dict[str, Any]:
         return _flatten(self.corruption, "probability", self.probability)
 
-    @property
+    @cached_property
     def choices(self) -> tuple[tuple[Corruption, float], ...]:
         """The corruptions this step may apply, each with its probability."""
         return ((self.corruption, self.probability),)
@@ -52,7 +53,7 @@ class OneOf(Settings):
     def _nested(self) -> dict[str, Any]:
         return {"one_of": {"probability": self.probability, "of": [choice.model_dump() for choice in self.of]}}
 
-    @property
+    @cached_property
     def choices(self) -> tuple[tuple[Corruption, float], ...]:
         """The corruptions this step may apply, each with its probability."""
         total = sum(choice.weight for choice in self.of)

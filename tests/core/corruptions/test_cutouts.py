@@ -71,6 +71,38 @@ def test_noise_is_the_documented_hash_of_each_voxel(
 
 
 @settings(deadline=None, max_examples=60)
+@given(cutouts, st.lists(st.integers(1, 200), min_size=3, max_size=3).map(tuple), seeds, st.integers(0, 20))
+def test_boxes_are_the_documented_hashes(
+    kind: type[InnerCutout] | type[OuterCutout], shape: tuple[int, int, int], seed: int, margin: int
+) -> None:
+    corruption = kind(margin=margin)
+    low, high = (
+        (corruption.min_size, corruption.max_size)
+        if isinstance(corruption, InnerCutout)
+        else (corruption.min_cut, corruption.max_cut)
+    )
+    draw = recipe_of(corruption).draw(shape, seed)
+    key, found = stream(draw.steps[0].key, "boxes"), []
+    for index in range(corruption.max_boxes):
+        surely = index == 0 and isinstance(corruption, OuterCutout)
+        if not surely and (bits(key, 4 * index + 3) >> 11) * 2.0**-53 >= corruption.another_box:
+            break
+        start, size = [], []
+        for axis, length in enumerate(shape):
+            ends = [int(length * part + 1e-9) for part in (low, high)]
+            if isinstance(corruption, OuterCutout):
+                ends = [length - end for end in reversed(ends)]
+            least = min(max(ends[0], 1), length)
+            word = bits(key, 4 * index + axis)
+            edge = least + ((word >> 32) * (min(max(ends[1], least), length) - least + 1) >> 32)
+            free = min(margin, (length - edge) // 2)
+            start.append(free + ((word & 0xFFFFFFFF) * (length - edge - 2 * free + 1) >> 32))
+            size.append(edge)
+        found.append((tuple(start), tuple(size)))
+    assert [(box.start, box.size) for box in boxes_of(draw)] == found
+
+
+@settings(deadline=None, max_examples=60)
 @given(cutouts, shapes, seeds)
 def test_constants_fill_the_painted_voxels_and_no_other(
     kind: type[InnerCutout] | type[OuterCutout], shape: tuple[int, ...], seed: int
