@@ -7,7 +7,7 @@ arguments, so a checkpoint needs no state of any generator and a resumed run dra
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from numpy.typing import NDArray
@@ -22,7 +22,8 @@ class Batch:
     """Inputs and targets (batch, channel, z, y, x) float32, and where each sample came from.
 
     origins: one phrase per sample that names it to a person ("scan_3f.. at 10,64,80"). drawn, fallbacks: how many
-    sub-volumes were drawn, and how many of them are a last resort after every try was refused.
+    sub-volumes were drawn, and how many of them are a last resort after every try was refused. weights: of each voxel
+    in the loss, in the shape of the targets; None: all alike.
     """
 
     inputs: Tensor
@@ -30,13 +31,21 @@ class Batch:
     origins: tuple[str, ...]
     drawn: int = 0
     fallbacks: int = 0
+    weights: Tensor | None = None
+
+    def only(self, index: int) -> Batch:
+        """Return the batch of one sample alone."""
+        one = slice(index, index + 1)
+        weights = None if self.weights is None else self.weights[one]
+        return Batch(self.inputs[one], self.targets[one], self.origins[one], weights=weights)
 
     def to(self, device: torch.device, memory_format: torch.memory_format | None = None) -> Batch:
         """Return the batch on `device`, in `memory_format` where the arrays are volumes."""
         move: dict[str, Any] = {"device": device, "non_blocking": True}
         if memory_format is not None:
             move["memory_format"] = memory_format
-        return Batch(self.inputs.to(**move), self.targets.to(**move), self.origins, self.drawn, self.fallbacks)
+        weights = None if self.weights is None else self.weights.to(**move)
+        return replace(self, inputs=self.inputs.to(**move), targets=self.targets.to(**move), weights=weights)
 
 
 class Task(Protocol):

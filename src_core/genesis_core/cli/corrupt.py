@@ -11,6 +11,7 @@ from pydantic import BeforeValidator, Field
 
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
+from genesis_core.corruptions.presets import PRESETS
 from genesis_core.errors import OutputExistsError, SettingsError
 from genesis_core.settings import Settings, Size3, setting
 
@@ -37,7 +38,7 @@ class CorruptSettings(Settings):
     """What `napari-genesis corrupt` is told."""
 
     scan: Path = setting(..., "The scan: a file, or a DICOM folder.")
-    recipe: str = setting("genesis", "The recipe: a file, or a preset (genesis, paper).")
+    recipe: str = setting("genesis", f"The recipe: a file, or a preset ({', '.join(PRESETS)}).")
     seed: int = setting(0, "Seed of the corruptions; the same seed gives the same voxels.")
     out: Path | None = setting(
         None, "Where to write the corrupted scan (.nii.gz, .nrrd, .mha), on the scan's own grid."

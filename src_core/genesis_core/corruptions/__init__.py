@@ -15,6 +15,6 @@ def warm() -> float:
     Safe to call from any thread, for instance while a window opens. Returns the seconds it took.
     """
     start = time.perf_counter()
-    from genesis_core.corruptions.kernels import box_drawing, checking, curve, noise, shuffle  # noqa: F401
+    from genesis_core.corruptions.kernels import box_drawing, checking, curve, gaussian, noise, shuffle  # noqa: F401
 
     return time.perf_counter() - start

@@ -23,14 +23,15 @@ class Corruption(Settings, ABC):
     """One corruption and its parameters.
 
     A new one is a file with a subclass, holding a `kind` (its name in recipes), a `label` (in words), `teaches` (a
-    sentence on what undoing it teaches a network), `decided` (the model of what it draws) and the methods below, and
-    one line in `registry`. Random numbers are hashed from the
-    step's key with `genesis_core.randomness`; nothing else may decide anything.
+    sentence on what undoing it teaches a network), `decided` (the model of what it draws), `replaces` (whether it
+    throws the content of voxels away, which `replaced` then names) and the methods below, and one line in `registry`.
+    Random numbers are hashed from the step's key with `genesis_core.randomness`; nothing else may decide anything.
     """
 
     kind: str
     label: ClassVar[str]
     teaches: ClassVar[str] = ""
+    replaces: ClassVar[bool] = False
     decided: ClassVar[type[Decided]] = Decided
 
     @abstractmethod

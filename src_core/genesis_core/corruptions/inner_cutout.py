@@ -40,6 +40,7 @@ class InnerCutout(Corruption):
     label: ClassVar[str] = "inner cut-out"
     teaches: ClassVar[str] = "Local context: to continue organs across the hidden boxes."
     decided: ClassVar[type[Decided]] = Boxes
+    replaces: ClassVar[bool] = True
     max_boxes: int = setting(5, "Largest number of boxes.", unit="boxes", ge=0, le=100)
     another_box: float = setting(0.95, "Chance of each box, given the one before.", unit="probability", ge=0.0, le=1.0)
     min_size: float = setting(

@@ -41,6 +41,7 @@ class OuterCutout(Corruption):
     label: ClassVar[str] = "outer cut-out"
     teaches: ClassVar[str] = "Global geometry: to extrapolate the layout of organs from a part of it."
     decided: ClassVar[type[Decided]] = Boxes
+    replaces: ClassVar[bool] = True
     max_boxes: int = setting(5, "Largest number of kept boxes; there is always one.", unit="boxes", ge=1, le=100)
     another_box: float = setting(
         0.95, "Chance of each further box, given the one before.", unit="probability", ge=0.0, le=1.0

@@ -5,6 +5,10 @@ to 10 boxes, constants for fills, and less than a quarter of the volume masked. 
 and box sizes, and margins of the latter; here they are the code's, except that kept boxes are larger and touch the
 faces, since less than a quarter could not be masked otherwise, and that a window's voxels are permuted jointly, not
 by rows and columns.
+
+The others are what the paper compares with. `denoising`, `inpainting` and `patch_shuffling`: appendix A, whose
+in-painting takes the boxes of `paper` (and the loss inside of them alone: `loss_region`). One corruption each, applied
+to every sub-volume (the rates are left open): the schemes of figure 3. `identity`: an autoencoder.
 """
 
 from __future__ import annotations
@@ -58,4 +62,16 @@ PRESETS: dict[str, dict[str, Any]] = {
             },
         ],
     },
+    "denoising": {"schema": 1, "name": "denoising", "steps": [{"kind": "gaussian_noise"}]},
+    "inpainting": {
+        "schema": 1,
+        "name": "inpainting",
+        "steps": [{"kind": "inner_cutout", "max_boxes": 10, "fill": "constant", "max_masked": 0.25}],
+    },
+    "patch_shuffling": {"schema": 1, "name": "patch_shuffling", "steps": [{"kind": "patch_shuffle"}]},
+    **{
+        kind: {"schema": 1, "name": kind, "steps": [{"kind": kind}]}
+        for kind in ("nonlinear", "local_shuffle", "inner_cutout", "outer_cutout")
+    },
+    "identity": {"schema": 1, "name": "identity", "steps": []},
 }

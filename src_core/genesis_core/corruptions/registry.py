@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from genesis_core.corruptions.corruption import Corruption
+from genesis_core.corruptions.gaussian_noise import GaussianNoise
 from genesis_core.corruptions.inner_cutout import InnerCutout
 from genesis_core.corruptions.local_shuffle import LocalShuffle
 from genesis_core.corruptions.nonlinear import Nonlinear
 from genesis_core.corruptions.outer_cutout import OuterCutout
+from genesis_core.corruptions.patch_shuffle import PatchShuffle
 
 # The kind written in recipes -> its class.
 CORRUPTIONS: dict[str, type[Corruption]] = {
@@ -14,4 +16,6 @@ CORRUPTIONS: dict[str, type[Corruption]] = {
     "nonlinear": Nonlinear,
     "inner_cutout": InnerCutout,
     "outer_cutout": OuterCutout,
+    "gaussian_noise": GaussianNoise,
+    "patch_shuffle": PatchShuffle,
 }

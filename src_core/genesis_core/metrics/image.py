@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from genesis_core.errors import SettingsError, VolumeError
 
 # Source: Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity", sec. III-B.
-_K1, _K2 = 0.01, 0.03
+SSIM_K1, SSIM_K2 = 0.01, 0.03
 # Edge of the uniform window; the default of scikit-image, whose figures these are.
 SSIM_WINDOW = 7
 
@@ -68,7 +68,7 @@ def ssim(
     everywhere = np.ones((rows, columns), np.bool_)
     # Variances do not depend on a common offset, and lose digits to a large one.
     offset = float(np.mean(first[len(first) // 2], dtype=np.float64))
-    constants = ((_K1 * data_range) ** 2, (_K2 * data_range) ** 2)
+    constants = ((SSIM_K1 * data_range) ** 2, (SSIM_K2 * data_range) ** 2)
     total, count = 0.0, 0
     for z, (one, two, _) in enumerate(_planes(first, second, None)):
         box_sums(one, two, offset, window[1], window[2], ring[z % window[0]])

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.corruptions.recipe import Recipe
+from genesis_core.proxy.restoration_losses import Loss, restoration_loss
 from genesis_core.randomness import stream
 from genesis_core.sampling.sampler import Sampler
 from genesis_core.task import Batch
@@ -21,7 +22,7 @@ from genesis_core.task import Batch
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
-Loss = Literal["mse", "mae"]
+Region = Literal["everywhere", "replaced"]
 
 # Below this share of the targets' own standard deviation the predictions count as flat. A network that has only learnt
 # the mean shows under 0.02; a restoring one over 0.5 after a few hundred steps (both measured on phantoms).
@@ -33,7 +34,8 @@ class RestorationTask:
     """Draw sub-volumes, corrupt them by `recipe`, and score how well a network restores them.
 
     training, validation: samplers over disjoint scans; without `validation` the fixed set is drawn from the training
-    scans and `held_out` is False. loss: "mse" (published) or "mae". validation_samples: size of the fixed set.
+    scans and `held_out` is False. loss: "mse" (published), "mae" or "ssim". loss_region: "everywhere" (published), or
+    only where a cut-out "replaced" the voxels: in-painting. validation_samples: size of the fixed set.
     batch_size: samples per forward in validation. notes: what the samplers have to say to the user.
     """
 
@@ -47,6 +49,7 @@ class RestorationTask:
         *,
         seed: int,
         loss: Loss = "mse",
+        loss_region: Region = "everywhere",
         validation_samples: int = 32,
         batch_size: int = 6,
     ) -> None:
@@ -55,20 +58,20 @@ class RestorationTask:
         self._recipe = recipe
         self._sampler = training
         self._loss = loss
+        self._region = loss_region
         self._batch_size = batch_size
         # The fixed set is drawn once: a validation is comparable with the next only on the same corruptions.
-        self._validation = _draw(recipe, validation or training, seed, "validation", 0, range(validation_samples))
+        self._validation = self._draw(validation or training, seed, "validation", 0, range(validation_samples))
         self.validation_fallbacks = self._validation.fallbacks
         self._baselines = _baselines(self._validation, loss)
 
     def sample(self, seed: int, step: int, indices: Sequence[int]) -> Batch:
         """Return corrupted inputs and original targets, (batch, 1, z, y, x) in [0, 1]."""
-        return _draw(self._recipe, self._sampler, seed, "train", step, indices)
+        return self._draw(self._sampler, seed, "train", step, indices)
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
-        """Return the loss over every voxel of the batch."""
-        value = _difference(_restore(network, batch.inputs), batch.targets, self._loss)
-        return value, {}
+        """Return the loss over the batch: over every voxel, or those that were replaced."""
+        return restoration_loss(_restore(network, batch.inputs), batch.targets, self._loss, batch.weights), {}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Return loss, both baselines and the spread on the fixed set.
@@ -76,16 +79,16 @@ class RestorationTask:
         `return_input`, `return_mean`: the loss of returning the corrupted input, and of returning each target's own
         mean. `spread`: standard deviation of the predictions within a sub-volume, over that of the targets.
         """
-        total = 0.0
+        losses: list[float] = []
         spreads: list[float] = []
-        count = len(self._validation.origins)
-        for first, restored in self._restored(network, count):
+        for first, restored in self._restored(network, len(self._validation.origins)):
+            for index, one in enumerate(restored, first):
+                losses.append(_loss_of(one.cpu(), self._validation.only(index), self._loss))
             targets = self._validation.targets[first : first + len(restored)].to(restored.device)
-            total += float(_difference(restored, targets, self._loss)) * len(restored)
             axes = tuple(range(1, targets.ndim))
             spreads += (restored.std(axes) / targets.std(axes).clamp_min(1e-6)).tolist()
         name = "loss" if self.held_out else "train_loss"
-        return {name: total / count, **self._baselines, "spread": float(np.mean(spreads))}
+        return {name: float(np.mean(losses)), **self._baselines, "spread": float(np.mean(spreads))}
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[Any]]:
         """Return the first samples of the fixed set as float16: original, corrupted, restored, (sample, z, y, x)."""
@@ -108,6 +111,28 @@ class RestorationTask:
             "1e-3 or lower instead of sgd 1.0, network.norm=batch, more warm-up, or a recipe with less outer cut-out"
         )
 
+    def _draw(self, sampler: Sampler, seed: int, name: str, step: int, indices: Sequence[int]) -> Batch:
+        import torch
+
+        drawn = [sampler.sub_volume(name, step, index) for index in indices]
+        targets = np.stack([sub_volume.array for sub_volume in drawn])[:, None]
+        seeds = [stream(seed, "corrupt", name, step, index) for index in indices]
+        weights = None
+        if self._region == "everywhere":
+            inputs = self._recipe(targets, seed=seeds)
+        else:
+            draws = [self._recipe.draw(targets.shape[2:], one) for one in seeds]
+            inputs = self._recipe.apply(targets, draws)
+            weights = torch.from_numpy(np.stack([draw.mask() for draw in draws])[:, None].astype(np.float32))
+        return Batch(
+            torch.from_numpy(inputs),
+            torch.from_numpy(targets),
+            tuple(sub_volume.origin for sub_volume in drawn),
+            drawn=len(drawn),
+            fallbacks=sum(sub_volume.fallback for sub_volume in drawn),
+            weights=weights,
+        )
+
     def _restored(self, network: nn.Module, count: int) -> Any:
         import torch
 
@@ -118,36 +143,18 @@ class RestorationTask:
                 yield first, _restore(network, inputs.to(device))
 
 
-def _draw(recipe: Recipe, sampler: Sampler, seed: int, name: str, step: int, indices: Sequence[int]) -> Batch:
-    import torch
-
-    drawn = [sampler.sub_volume(name, step, index) for index in indices]
-    targets = np.stack([sub_volume.array for sub_volume in drawn])[:, None]
-    seeds = [stream(seed, "corrupt", name, step, index) for index in indices]
-    inputs = recipe(targets, seed=seeds)
-    return Batch(
-        torch.from_numpy(inputs),
-        torch.from_numpy(targets),
-        tuple(sub_volume.origin for sub_volume in drawn),
-        drawn=len(drawn),
-        fallbacks=sum(sub_volume.fallback for sub_volume in drawn),
-    )
-
-
 def _restore(network: nn.Module, inputs: Tensor) -> Tensor:
     restored: Tensor = network(inputs).float().sigmoid()
     return restored
 
 
-def _difference(a: Tensor, b: Tensor, loss: Loss) -> Tensor:
-    import torch
-
-    return torch.nn.functional.mse_loss(a, b) if loss == "mse" else torch.nn.functional.l1_loss(a, b)
+def _loss_of(restored: Tensor, one: Batch, loss: Loss) -> float:
+    return float(restoration_loss(restored[None], one.targets, loss, one.weights))
 
 
 def _baselines(batch: Batch, loss: Loss) -> dict[str, float]:
-    means = batch.targets.mean(dim=tuple(range(1, batch.targets.ndim)), keepdim=True)
-    return {
-        "return_input": float(_difference(batch.inputs, batch.targets, loss)),
-        "return_mean": float(_difference(means.expand_as(batch.targets), batch.targets, loss)),
-    }
+    inputs, means = [], []
+    for one in map(batch.only, range(len(batch.origins))):
+        inputs.append(_loss_of(one.inputs[0], one, loss))
+        means.append(_loss_of(one.targets.mean().expand_as(one.targets[0]), one, loss))
+    return {"return_input": float(np.mean(inputs)), "return_mean": float(np.mean(means))}

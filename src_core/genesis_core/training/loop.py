@@ -252,8 +252,8 @@ class Training:
         guilty = []
         with torch.no_grad(), self._autocast():
             for index, origin in enumerate(part.origins):
-                one = Batch(part.inputs[index : index + 1], part.targets[index : index + 1], (origin,))
-                if not bool(torch.isfinite(self.task.loss(self.network, one.to(self.device, self._format))[0])):
+                one = part.only(index).to(self.device, self._format)
+                if not bool(torch.isfinite(self.task.loss(self.network, one)[0])):
                     guilty.append(origin)
         return guilty
 

@@ -183,6 +183,7 @@ def _make_task(settings: PretrainSettings, data: ScanData) -> RestorationTask:
         Sampler(data.validation, settings.sampling, settings.seed) if data.validation else None,
         seed=settings.seed,
         loss=settings.loss,
+        loss_region=settings.loss_region,
         validation_samples=settings.validation_samples,
         batch_size=settings.training.batch_size,
     )
@@ -234,7 +235,7 @@ def _save_model(
         activation="sigmoid",
         preprocessing=data.preprocessing,
         patch_size=settings.sampling.patch_size,
-        loss=settings.loss,
+        loss=settings.loss if settings.loss_region == "everywhere" else f"{settings.loss} where voxels were replaced",
         recipe=settings.recipe.to_dict(),
         data={
             "modality": data.preprocessing.modality,

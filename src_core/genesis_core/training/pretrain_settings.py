@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from genesis_core.corruptions.recipe import Recipe
 from genesis_core.networks.registry import AnyNetworkSettings
@@ -50,7 +51,12 @@ class PretrainSettings(Settings):
     recipe: Annotated[Recipe, BeforeValidator(_read_recipe)] = setting(
         "genesis", "Corruptions: a preset or a recipe file."
     )
-    loss: Literal["mse", "mae"] = setting("mse", "Mean squared (published) or mean absolute error, over all voxels.")
+    loss: Literal["mse", "mae", "ssim"] = setting(
+        "mse", "Mean squared error (published), mean absolute error, or 1 - SSIM with a window of 7 voxels."
+    )
+    loss_region: Literal["everywhere", "replaced"] = setting(
+        "everywhere", "Where the loss is measured: everywhere (published), or where a cut-out replaced the voxels."
+    )
     validation_samples: int = setting(32, "Sub-volumes of the fixed set that every validation measures.", ge=1, le=4096)
     network: Annotated[AnyNetworkSettings, BeforeValidator(_complete_network)] = setting(
         _NETWORK, "The network that is trained; its norm is batch unless said otherwise."
@@ -63,9 +69,23 @@ class PretrainSettings(Settings):
         "no", "Go on with the run in --out; auto: if there is one, else start it."
     )
 
+    @model_validator(mode="after")
+    def _loss_has_voxels(self) -> Self:
+        if self.loss_region == "replaced":
+            if self.loss == "ssim":
+                raise ValueError("loss ssim is one of whole windows; with loss_region replaced, take mse or mae")
+            corruptions = [corruption for step in self.recipe.steps for corruption, _ in step.choices]
+            if not any(corruption.replaces for corruption in corruptions):
+                raise ValueError(
+                    f"loss_region replaced needs a recipe with a cut-out, and '{self.recipe.name}' has none; take "
+                    "everywhere, or the recipe inpainting"
+                )
+        return self
+
 
 # What differs from the defaults, by preset. Source of "published": see training/settings.py; the network keeps batch
-# statistics and the flips are those of x and y. "lung_ct" draws air-filled lung only, by the published filter.
+# statistics and the flips are those of x and y. "lung_ct" draws air-filled lung only, by the published filter. The last
+# three are what Zhou et al. 2021, appendix A, compare with; recipes: corruptions/presets.py.
 PRESETS: dict[str, dict[str, Any]] = {
     "standard": {},
     "published": {
@@ -74,12 +94,15 @@ PRESETS: dict[str, dict[str, Any]] = {
         "sampling": {"flips": ["x", "y"]},
     },
     "lung_ct": {"data": {"modality": "ct"}, "sampling": {"filter": "lung_ct"}},
+    "denoising": {"recipe": "denoising"},
+    "inpainting": {"recipe": "inpainting", "loss_region": "replaced"},
+    "patch_shuffling": {"recipe": "patch_shuffling"},
 }
 
 
 def with_preset(preset: str, values: dict[str, Any]) -> dict[str, Any]:
     """Return `values` laid over the preset's, group by group."""
-    merged: dict[str, Any] = {key: dict(group) for key, group in PRESETS[preset].items()}
+    merged: dict[str, Any] = copy.deepcopy(PRESETS[preset])
     for key, value in values.items():
         merged[key] = (
             {**merged[key], **value} if isinstance(merged.get(key), dict) and isinstance(value, dict) else value

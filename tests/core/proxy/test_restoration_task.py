@@ -43,7 +43,9 @@ class Perfect(Constant):
         return torch.logit(x.clamp(1e-6, 1 - 1e-6)) + 0 * self.level
 
 
-def task(recipe: Recipe | None = None, loss: str = "mse", validation: bool = True) -> RestorationTask:
+def task(
+    recipe: Recipe | None = None, loss: str = "mse", validation: bool = True, loss_region: str = "everywhere"
+) -> RestorationTask:
     fields = Fields()
     return RestorationTask(
         recipe or Recipe.genesis(),
@@ -51,6 +53,7 @@ def task(recipe: Recipe | None = None, loss: str = "mse", validation: bool = Tru
         fields if validation else None,  # type: ignore[arg-type]
         seed=3,
         loss=loss,  # type: ignore[arg-type]
+        loss_region=loss_region,  # type: ignore[arg-type]
         validation_samples=6,
         batch_size=4,
     )
@@ -68,6 +71,25 @@ def test_a_sample_does_not_depend_on_its_batch() -> None:
 
 
 @pytest.mark.parametrize("loss", ["mse", "mae"])
+def test_in_painting_is_judged_where_voxels_were_replaced_and_nowhere_else(loss: str) -> None:
+    recipe = Recipe.read("inpainting")
+    inpainting = task(recipe, loss, loss_region="replaced")
+    batch = inpainting.sample(5, 7, range(4))
+    assert batch.weights is not None
+    draws = [recipe.draw(SHAPE, stream(5, "corrupt", "train", 7, index)) for index in range(4)]
+    assert np.array_equal(batch.weights[:, 0].numpy() == 1, np.stack([draw.mask() for draw in draws]))
+    assert torch.equal(batch.inputs[batch.weights == 0], batch.targets[batch.weights == 0])
+    network = Constant()
+    value = inpainting.loss(network, batch)[0]
+    error = (0.5 - batch.targets[batch.weights == 1]).numpy()
+    assert float(value.detach()) == pytest.approx(np.mean(error**2 if loss == "mse" else np.abs(error)), rel=1e-5)
+    figures = inpainting.validate(Perfect())
+    assert figures["loss"] == pytest.approx(figures["return_input"], rel=1e-4)
+    # A sample alone weighs its own voxels.
+    assert torch.equal(batch.only(2).weights, batch.weights[2:3])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "ssim"])
 def test_a_network_that_returns_its_input_has_the_baseline_loss(loss: str) -> None:
     figures = task(loss=loss).validate(Perfect())
     assert next(iter(figures)) == "loss"

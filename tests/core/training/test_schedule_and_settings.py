@@ -51,7 +51,9 @@ def test_presets_are_valid_and_can_be_changed_in_part(preset: str) -> None:
     [
         ({"training": {"batch_size": 0}}, r"training\.batch_size.*0.*greater than or equal to 1"),
         ({"training": {"learning_rat": 1}}, r"unknown key 'training\.learning_rat'"),
-        ({"loss": "ssim"}, r"'loss' = 'ssim'.*mse"),
+        ({"loss": "huber"}, r"'loss' = 'huber'.*mse"),
+        ({"loss_region": "replaced", "recipe": "denoising"}, "needs a recipe with a cut-out, and 'denoising' has none"),
+        ({"loss_region": "replaced", "loss": "ssim"}, "take mse or mae"),
         ({"sampling": {"patch_size": "32,64"}}, "patch_size"),
         ({"recipe": "no_such_recipe"}, "no_such_recipe"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +50,9 @@ def _names(draft):
 
 
 def _genesis():
-    return RecipeDraft.of(Recipe.genesis())
+    draft = RecipeDraft.of(Recipe.genesis())
+    # Without the corruptions that are switched off in this recipe.
+    return replace(draft, entries=draft.entries[:4])
 
 
 @given(drafts(), st.data())
