@@ -49,5 +49,9 @@ class TrainingError(GenesisError):
     """Training had to stop: not-a-number, out of memory, nothing to learn from."""
 
 
+class ReviewError(GenesisError):
+    """A review of proposals cannot be begun, opened, or take this decision."""
+
+
 class OutputExistsError(GenesisError):
     """The output is already there, and nothing of the user's is overwritten without being asked."""

@@ -20,6 +20,7 @@ COMMANDS = {
     "finetune": "Learn to segment what is drawn in a labelled folder, from scratch or from a source.",
     "restore": "Restore scans with a pre-trained model; write the restoration residual.",
     "segment": "Segment scans with a fine-tuned model; write label maps and volumes.",
+    "rank": "Propose labels for unlabelled scans, ranked by uncertainty, to correct and learn from.",
     "evaluate": "Compare predicted segmentations with references: scores, intervals and a report.",
     "import-weights": "Convert a published Models Genesis checkpoint into a model folder.",
     "inspect": "List the scans of a folder: which are readable, which are refused, and why.",
