@@ -1,4 +1,4 @@
-"""`napari-genesis runs`: list, show, stop, resume or delete runs."""
+"""`napari-genesis runs`: list, show, compare, stop, resume, export or delete runs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from typing import Any
 
 import click
 
+from genesis_core.cli import runs_compare, runs_export
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
 from genesis_core.errors import RunError
 from genesis_core.settings import Settings, setting
+from genesis_core.studies.run_figures import held_out_means, run_figure
 from genesis_core.training.events import last_of_each_step
 from genesis_core.training.run_folder import RunFolder, RunStatus, list_runs
 
@@ -52,6 +54,7 @@ def describe_run(run: RunFolder) -> dict[str, Any]:
     validations = last_of_each_step(run.events(), "validation")
     figures = validations[-1] if validations else {}
     loss = figures.get("loss", figures.get("train_loss"))
+    best = run_figure(validations, held_out_means(run.path))
     return {
         "name": run.name,
         "path": str(run.path),
@@ -60,6 +63,8 @@ def describe_run(run: RunFolder) -> dict[str, Any]:
         "total_steps": status.total_steps,
         "loss": loss,
         "return_mean": figures.get("return_mean"),
+        "best": None if best is None else best.value,
+        "best_is": None if best is None else best.name,
         "heartbeat": status.heartbeat or None,
         "message": status.message,
     }
@@ -82,11 +87,12 @@ def list_command(settings: ListSettings, output: Output) -> None:
             f"{record['step']} / {record['total_steps'] or '?'}",
             "-" if record["loss"] is None else f"{record['loss']:.5f}",
             "-" if record["return_mean"] is None else f"{record['return_mean']:.5f}",
+            "-" if record["best"] is None else f"{record['best_is']} {record['best']:.4g}",
             _age(record["heartbeat"]),
         )
         for record in records
     ]
-    output.table(("run", "state", "step", "loss", "return mean", "last sign of life"), rows)
+    output.table(("run", "state", "step", "loss", "return mean", "best", "last sign of life"), rows)
 
 
 def show_command(settings: RunSettings, output: Output) -> None:
@@ -133,11 +139,17 @@ def stop_command(settings: StopSettings, output: Output) -> int:
 
 
 def resume_command(settings: RunSettings, output: Output) -> int:
-    """Go on with a stopped run, as `pretrain --resume --out RUN` does."""
-    from genesis_core.cli.pretrain import pretrain_command
+    """Go on with a stopped run, as `pretrain` or `finetune --resume --out RUN` does."""
+    from genesis_core.training.finetune_settings import FinetuneSettings
     from genesis_core.training.pretrain_settings import PretrainSettings
+    from genesis_core.training.run_settings import read_settings
 
-    RunFolder.open(settings.run)
+    if isinstance(read_settings(RunFolder.open(settings.run)), FinetuneSettings):
+        from genesis_core.cli.finetune import finetune_command
+
+        return finetune_command(FinetuneSettings(out=settings.run, resume="yes"), output)
+    from genesis_core.cli.pretrain import pretrain_command
+
     return pretrain_command(PretrainSettings(out=settings.run, resume="yes"), output)
 
 
@@ -171,7 +183,9 @@ def _age(heartbeat: float | None) -> str:
 
 
 @click.group(
-    "runs", help="List, show, stop, resume or delete runs.\n\n\b\nExample:\n  napari-genesis runs show runs/lung"
+    "runs",
+    help="List, show, compare, stop, resume, export or delete runs.\n\n\b\nExample:\n"
+    "  napari-genesis runs show runs/lung",
 )
 def command() -> None:
     """Group of the commands on runs."""
@@ -229,3 +243,5 @@ command.add_command(
         options={"--yes": "yes"},
     )
 )
+command.add_command(runs_compare.command)
+command.add_command(runs_export.command)
