@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from genesis_core.errors import GenesisError
@@ -13,7 +14,10 @@ from genesis_core.training.run_folder import RunFolder, RunStatus, list_runs
 
 @dataclass(frozen=True)
 class FoundRun:
-    """word: its state for people. device: where it trains, of one that trains now on this machine; else empty."""
+    """word: its state for people. task: as in settings; empty if they cannot be read.
+
+    device: where it trains, of one that trains now on this machine; else empty.
+    """
 
     path: Path
     word: str
@@ -44,12 +48,26 @@ def _look_at(run: RunFolder) -> FoundRun:
         word = status.word
     except GenesisError:
         status, word = RunStatus("queued"), "damaged"
-    task = device = ""
-    if word in ("running", "stopping") and status.host == socket.gethostname():
-        try:
-            settings = read_yaml(run.settings_file)
-            task, device = str(settings.get("task", "")), str(settings.get("device", ""))
-        except GenesisError:
-            # Its events can be watched all the same.
-            task = ""
-    return FoundRun(run.path, word, status.step, status.total_steps, status.heartbeat, task, device)
+    task, device = _task_and_device(run)
+    trains_here = word in ("running", "stopping") and status.host == socket.gethostname()
+    where = device if trains_here else ""
+    return FoundRun(run.path, word, status.step, status.total_steps, status.heartbeat, task, where)
+
+
+def _task_and_device(run: RunFolder) -> tuple[str, str]:
+    try:
+        file = run.settings_file.stat()
+    except OSError:
+        return "", ""
+    return _read_task(run.settings_file, file.st_mtime_ns, file.st_size)
+
+
+@lru_cache(maxsize=1024)
+def _read_task(path: Path, _written: int, _size: int) -> tuple[str, str]:
+    """Read a file once for each time it was written: a workspace of many runs is looked at every two seconds."""
+    try:
+        settings = read_yaml(path)
+    except GenesisError:
+        # Its events can be watched all the same.
+        return "", ""
+    return str(settings.get("task", "")), str(settings.get("device", "auto"))

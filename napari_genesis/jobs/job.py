@@ -179,7 +179,8 @@ class Job(QObject):
         name = self.run.name
         if self.goes_on:
             return f"the training '{name}', which goes on without napari"
-        return f"the training '{name}', which will stop with a checkpoint (the Pretrain dock can let it go on instead)"
+        dock = "Pretrain" if self.command == "pretrain" else "Fine-tune"
+        return f"the training '{name}', which will stop with a checkpoint (the {dock} dock can let it go on instead)"
 
     def _take(self, view: RunView) -> None:
         self.view = view

@@ -8,23 +8,21 @@ from __future__ import annotations
 
 import threading
 import time
-import zipfile
-import zlib
 from dataclasses import replace
 from typing import Any
-
-import numpy as np
 
 from genesis_core.errors import GenesisError
 from genesis_core.training.events import Event
 from genesis_core.training.pretrain_settings import PretrainSettings
 from genesis_core.training.run_folder import RunFolder, RunStatus
 from genesis_core.training.run_settings import read_settings
+from napari_genesis.jobs.folds import with_folds
 from napari_genesis.jobs.last_words import KEPT, keep_last_words, last_lines, read_last_words
 from napari_genesis.jobs.launching import Child
+from napari_genesis.jobs.preview_reading import read_latest
 from napari_genesis.jobs.record import RunRecord, whole
 from napari_genesis.jobs.tailing import EventTail
-from napari_genesis.jobs.view import PreviewArrays, RunFacts, RunView
+from napari_genesis.jobs.view import RunFacts, RunView
 
 # How often the status is read and the process asked for, in seconds; the heartbeat comes every two.
 _STATUS_EVERY = 0.5
@@ -40,7 +38,10 @@ class RunReader:
         self._run = run
         self._child = child
         self._tail = EventTail(run.events_file)
-        self.view = RunView(run.path)
+        # Of the folder itself; `view` puts its folds together with it.
+        self._own = RunView(run.path)
+        self.view = self._own
+        self._folds: list[RunReader] = []
         self._lock = threading.Lock()
         self._record = RunRecord()
         self._next_status = 0.0
@@ -52,7 +53,7 @@ class RunReader:
         with self._lock:
             if child is not self._child:
                 self._child, self._kept, self._next_status = child, False, 0.0
-                self.view = replace(self.view, words=())
+                self._own, self.view = replace(self._own, words=()), replace(self.view, words=())
 
     def read(self) -> RunView | None:
         """Return the run as it is now; None if nothing has changed. `ended` tells whether anything may still come."""
@@ -72,19 +73,32 @@ class RunReader:
             self._record = RunRecord()
         for event in events:
             self._record.add(event)
-        view = self.view
+        view = self._own
         if events or anew:
             view = self._with_events(view, events)
         if over or time.monotonic() >= self._next_status or view.status.state == "queued":
             self._next_status = time.monotonic() + _STATUS_EVERY
             view = self._with_status(view, over)
-        self.ended = self._tail.at_end and self._is_over(view, over)
+        more = self._read_folds()
+        self.ended = self._tail.at_end and self._is_over(view, over) and all(fold.ended for fold in self._folds)
         if self.ended and view.word in ("interrupted", "failed") and not view.words:
             view = replace(view, words=read_last_words(self._run))
-        if view is self.view:
+        if view is self._own and not more and not self.view.gone:
             return None
-        self.view = view
-        return view
+        self._own = view
+        self.view = with_folds(view, tuple(fold.view for fold in self._folds))
+        return self.view
+
+    def _read_folds(self) -> bool:
+        """Read the folds that have begun and may have changed; return whether one has."""
+        while (folder := RunFolder(self._run.path / "folds" / str(len(self._folds)))).is_run:
+            self._folds.append(RunReader(folder))
+        news = False
+        for fold in self._folds:
+            # What is finished stays as it is; what was stopped may go on.
+            if not (fold.ended and fold.view.word == "finished"):
+                news = fold.read() is not None or news
+        return news
 
     def _is_over(self, view: RunView, over: bool) -> bool:
         return over if self._child is not None else not view.status.is_alive
@@ -139,7 +153,7 @@ class RunReader:
             view = replace(view, facts=self._facts() or view.facts)
         preview = view.preview
         if "preview" in kinds:
-            preview = self._preview() or preview
+            preview = read_latest(self._run) or preview
         return replace(
             view,
             step=record.step,
@@ -152,6 +166,11 @@ class RunReader:
             preparing=record.preparing,
             preview=preview,
             begun=record.begun,
+            notes=record.notes(),
+            held_out=dict(record.held_out),
+            scores=dict(record.scores),
+            trained=record.trained,
+            of_folds=record.of_folds,
             pace=record.pace(view.facts),
         )
 
@@ -173,19 +192,10 @@ class RunReader:
             recipe=settings.recipe.name if isinstance(settings, PretrainSettings) else "",
             seed=settings.seed,
             max_hours=training.max_hours,
-            spacing=data.spacing,
+            spacing=data.spacing if isinstance(data.spacing, tuple) else None,
             scans=data.scans if pretrains else data.labelled,
             validate_every=training.validate_every or 0,
+            held_out=len(settings.cases.validation) if settings.cases is not None else 0,
+            source=None if isinstance(settings, PretrainSettings) else settings.source,
+            plan={} if isinstance(settings, PretrainSettings) else settings.plan,
         )
-
-    def _preview(self) -> PreviewArrays | None:
-        files = sorted(self._run.previews.glob("step_*.npz"))
-        if not files:
-            return None
-        try:
-            with np.load(files[-1]) as arrays:
-                found = {name: arrays[name].astype(np.float32) for name in arrays.files if arrays[name].ndim == 4}
-            return PreviewArrays(int(files[-1].stem.removeprefix("step_")), found)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-            # Damaged, or removed between the listing and here: the next one comes.
-            return None

@@ -55,6 +55,11 @@ class RunRecord:
         self.preparing: tuple[int, int] | None = None
         self.begun = False
         self._validations: dict[int, Event] = {}
+        self._notes: dict[str, None] = {}
+        self.held_out: dict[str, dict[str, float | None]] = {}
+        self.scores: dict[str, float] = {}
+        self.trained = False
+        self.of_folds = 1
         self._began: tuple[float, int] | None = None
         self._spent = 0.0
         self._last_time = 0.0
@@ -68,6 +73,10 @@ class RunRecord:
         """Return what was said before the first step, and what the latest validation or the end had to say."""
         latest = max(self._validations, default=0)
         return tuple(message for message, step in self._warnings.items() if step == 0 or step >= latest)
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what was said of the source; of the data, `prepared` tells."""
+        return tuple(self._notes)
 
     def validations(self) -> tuple[Event, ...]:
         return tuple(self._validations[step] for step in sorted(self._validations))
@@ -90,10 +99,23 @@ class RunRecord:
         elif kind == "preparing":
             self.preparing = (whole(event.get("done"), 0), whole(event.get("total"), 0))
         elif kind in ("stopped", "finished"):
+            self.trained = kind == "finished"
             self._spent = _number(event.get("seconds"), self._spent)
+        elif kind == "transfer" and isinstance(event.get("message"), str):
+            self._notes[event["message"]] = None
+        elif kind in ("fold", "folds_finished"):
+            self.of_folds = max(whole(event.get("folds"), 1), 1)
+            self.scores = _dice(event) or self.scores
+        elif kind == "scores":
+            self.scores = _dice(event)
+        elif kind == "held_out" and isinstance(event.get("dice"), dict):
+            dice = event["dice"].items()
+            self.held_out[str(event.get("case"))] = {
+                str(name): float(value) if isinstance(value, int | float) else None for name, value in dice
+            }
 
     def _start(self, event: Event, step: int) -> None:
-        self.begun, self.preparing = True, None
+        self.begun, self.trained, self.preparing = True, False, None
         self.total = whole(event.get("total_steps"), self.total)
         self._began = (self._last_time, step)
         self._cut(step)
@@ -131,6 +153,15 @@ class RunRecord:
             budget = max(facts.max_hours * 3600 - spent, 0.0)
             left = budget if left is None else min(left, budget)
         return Pace(each, batch / max(float(np.mean(busy)), 1e-9), waited, left)
+
+
+def _dice(event: Event) -> dict[str, float]:
+    """Return the Dice of an event: `dice_<name>` of structures and `mean_dice`."""
+    return {
+        key: float(value)
+        for key, value in event.items()
+        if (key.startswith("dice_") or key == "mean_dice") and isinstance(value, int | float)
+    }
 
 
 def _number(value: Any, otherwise: float) -> float:

@@ -16,6 +16,7 @@ from typing import Any, Literal
 from genesis_core.atomic import write_text
 from genesis_core.errors import GenesisError
 from genesis_core.settings import validate
+from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.pretrain_settings import PretrainSettings
 from napari_genesis.jobs.asking import ask
 
@@ -23,6 +24,7 @@ _STEPS = 5
 _REMEMBERED = 200
 # What a step's time and memory depend on, among the settings of the training.
 _MATTERS = {"batch_size", "accumulate", "precision", "channels_last", "threads", "optimiser", "ema"}
+TimedSettings = PretrainSettings | FinetuneSettings
 
 
 @dataclass(frozen=True)
@@ -33,20 +35,18 @@ class StepTime:
     memory: int
 
 
-def question(settings: PretrainSettings) -> dict[str, Any]:
-    """Return what the time of a step depends on."""
-    return {
+def question(settings: TimedSettings) -> dict[str, Any]:
+    """Return what the time of a step depends on; of a fine-tuning, settings that are planned."""
+    asked: dict[str, Any] = {
         "network": settings.network.model_dump(mode="json"),
         "patch": list(settings.sampling.patch_size),
-        "training": settings.training.model_dump(
-            mode="json",
-            include={"batch_size", "accumulate", "precision", "channels_last", "threads", "optimiser", "ema"},
-        ),
+        "training": settings.training.model_dump(mode="json", include=_MATTERS),
         "device": settings.device,
     }
+    return asked if isinstance(settings, PretrainSettings) else {**asked, "task": settings.task}
 
 
-def known_step_time(settings: PretrainSettings, folder: Path | None = None) -> StepTime | None:
+def known_step_time(settings: TimedSettings, folder: Path | None = None) -> StepTime | None:
     """Return what was measured earlier for such settings; None if nothing was."""
     found = _remembered(_file(folder)).get(_key(settings))
     try:
@@ -55,7 +55,7 @@ def known_step_time(settings: PretrainSettings, folder: Path | None = None) -> S
         return None
 
 
-def measure_step_time(settings: PretrainSettings, folder: Path | None = None) -> StepTime:
+def measure_step_time(settings: TimedSettings, folder: Path | None = None) -> StepTime:
     """Time a few steps, which takes all cores for some seconds, and remember it.
 
     Raises NoAnswerError if they cannot be done, for want of memory say.
@@ -73,7 +73,7 @@ def measure_step_time(settings: PretrainSettings, folder: Path | None = None) ->
     return found
 
 
-def _key(settings: PretrainSettings) -> str:
+def _key(settings: TimedSettings) -> str:
     return json.dumps(question(settings), sort_keys=True)
 
 
@@ -101,7 +101,8 @@ def _measure(asked: dict[str, Any]) -> StepTime:
     from genesis_core.training.run_folder import RunFolder
 
     values = {"network": asked["network"], "training": asked["training"], "device": asked["device"]}
-    settings = validate(PretrainSettings, values)
+    segments = asked.get("task") == "segmentation"
+    settings: TimedSettings = validate(FinetuneSettings, values) if segments else validate(PretrainSettings, values)
     device = choose_device(settings.device)
     training = settings.training.model_copy(
         update={"precision": resolve_precision(settings.training.precision, str(device))}
@@ -110,7 +111,7 @@ def _measure(asked: dict[str, Any]) -> StepTime:
         torch.set_num_threads(training.threads)
     with tempfile.TemporaryDirectory() as folder:
         loop = Training(
-            _MadeUp(tuple(asked["patch"])),
+            _MadeUp(tuple(asked["patch"]), settings.network, segments=segments),
             create_network(settings.network, seed=0).to(device),
             training,
             RunFolder(Path(folder)),
@@ -148,20 +149,31 @@ class _MadeUp:
     transfers: Literal["encoder", "encoder+decoder"] = "encoder+decoder"
     held_out = False
 
-    def __init__(self, patch: tuple[int, ...]) -> None:
+    def __init__(self, patch: tuple[int, ...], network: Any, *, segments: bool) -> None:
         self._patch = patch
+        self._channels: int = network.in_channels
+        self._classes: int = network.out_channels
+        self._segments = segments
 
     def sample(self, seed: int, step: int, indices: Any) -> Any:
         import torch
 
         from genesis_core.task import Batch
 
-        values = torch.rand(len(indices), 1, *self._patch)
-        return Batch(values, values, ("made up",) * len(indices))
+        values = torch.rand(len(indices), self._channels, *self._patch)
+        targets = values
+        if self._segments:
+            targets = torch.randint(self._classes, (len(indices), 1, *self._patch), dtype=torch.uint8)
+        return Batch(values, targets, ("made up",) * len(indices))
 
     def loss(self, network: Any, batch: Any) -> Any:
         import torch
 
+        if self._segments:
+            from genesis_core.targets.losses import segmentation_loss
+
+            # With a yes or no per structure it takes as long.
+            return segmentation_loss(network(batch.inputs), batch.targets, "softmax"), {}
         return torch.nn.functional.mse_loss(network(batch.inputs).float().sigmoid(), batch.targets), {}
 
     def validate(self, network: Any) -> dict[str, float]:

@@ -21,7 +21,8 @@ _NONE: Curve = np.empty(0)
 class RunFacts:
     """What stands in run.yaml. batch: sub-volumes per step. spacing: mm (x, y, z) if scans are resampled.
 
-    seed, patch (z, y, x), width, recipe: as set. max_hours: of the budget, if there is one.
+    seed, patch (z, y, x), width, recipe: as set. max_hours: of the budget, if there is one. held_out: how many cases
+    are held out. source: what a fine-tuning starts from. plan: why what was planned is as it is, by the dotted key.
     """
 
     task: str
@@ -35,14 +36,32 @@ class RunFacts:
     spacing: tuple[float, ...] | None
     scans: Path | None
     validate_every: int
+    held_out: int = 0
+    source: Path | None = None
+    plan: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class NamedColour:
+    """A structure as a preview names and colours it."""
+
+    name: str
+    colour: tuple[int, int, int]
 
 
 @dataclass(frozen=True, eq=False)
 class PreviewArrays:
-    """The latest preview: name -> (sample, z, y, x), values in [0, 1]."""
+    """The latest preview: name -> (sample, z, y, x); images in [0, 1], maps of structures as uint8.
+
+    case: pseudonym of the case that case_image, case_reference and case_prediction show. spacing: theirs, mm (x, y, z).
+    structures: number k + 1 in a map is the k-th.
+    """
 
     step: int
-    arrays: Mapping[str, NDArray[np.float32]]
+    arrays: Mapping[str, NDArray[Any]]
+    case: str = ""
+    spacing: tuple[float, ...] | None = None
+    structures: tuple[NamedColour, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +84,9 @@ class RunView:
     word: the state as the folder has it; empty before it was read. steps, losses: of every training step, the last
     record of a step alone. validations: likewise, in order. preparing: scans done and in all, before the first step.
     warnings: those that hold now. words: why its process ended, if it died. gone: the folder is not there any more.
+    notes: what was said of the data and the source. held_out: Dice by structure of each held-out case that is scored.
+    scores: their means, once all are. trained: all steps are done; held-out cases may still be scored. of_folds: how
+    many trainings it is made of, 1 for most; folds: those that have begun, each a view of its own.
     """
 
     path: Path
@@ -84,11 +106,22 @@ class RunView:
     words: tuple[str, ...] = ()
     gone: bool = False
     begun: bool = False
+    notes: tuple[str, ...] = ()
+    held_out: Mapping[str, Mapping[str, float | None]] = field(default_factory=dict)
+    scores: Mapping[str, float] = field(default_factory=dict)
+    trained: bool = False
+    of_folds: int = 1
+    folds: tuple[RunView, ...] = ()
 
     @property
     def name(self) -> str:
         """The folder's name."""
         return self.path.name
+
+    @property
+    def training_now(self) -> RunView:
+        """The view of what trains now: of several folds the latest, else the run itself."""
+        return self.folds[-1] if self.folds else self
 
     @property
     def figures(self) -> Mapping[str, Any]:

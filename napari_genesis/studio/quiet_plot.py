@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pyqtgraph as pg
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor, QFont, QFontInfo, QWheelEvent
@@ -9,10 +11,13 @@ from qtpy.QtWidgets import QWidget
 
 
 class QuietPlot(pg.PlotWidget):  # type: ignore[misc]
-    """A pyqtgraph plot that never reacts to the mouse, and lets the wheel scroll the dock."""
+    """A pyqtgraph plot that never reacts to the mouse, and lets the wheel scroll the dock.
 
-    def __init__(self) -> None:
-        super().__init__(background=None)
+    axes: side ("left", "bottom") -> an axis of another kind than usual.
+    """
+
+    def __init__(self, axes: Mapping[str, pg.AxisItem] | None = None) -> None:
+        super().__init__(background=None, axisItems=dict(axes or {}))
         # A cached background would keep the colour of the theme before.
         self.setCacheMode(self.CacheModeFlag.CacheNone)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from qtpy.QtCore import QMimeData, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QDragEnterEvent, QDropEvent
-from qtpy.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QLabel, QLineEdit, QPushButton, QToolButton, QWidget
+from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_genesis.forms.control import SmallLabel
 from napari_genesis.jobs.scan_check import FolderCheck, ScanCheck
+from napari_genesis.training.path_line import PathLine
+from napari_genesis.training.path_line import dropped_path as dropped_path
 
 # Refusals told at once; the table tells them all.
 _REFUSED_SHOWN = 3
@@ -26,18 +27,13 @@ class DataPanel(QWidget):
         super().__init__(parent)
         self.setAcceptDrops(True)
         self.check: FolderCheck | None = None
-        self._path: Path | None = None
         self.checking = ScanCheck(self)
         self.checking.progressed.connect(self._take)
-        self.line = QLineEdit()
-        self.line.setPlaceholderText("folder of scans: type, browse or drop")
-        self.line.setAccessibleName("folder of scans")
-        self.line.setToolTip("NIfTI, MetaImage, NRRD and MGH files, and folders of DICOM slices, with subfolders.")
-        self.line.editingFinished.connect(self._typed)
-        self.browse = QToolButton()
-        self.browse.setText("…")
-        self.browse.setAccessibleName("browse for a folder of scans")
-        self.browse.clicked.connect(self._browse)
+        self.place = PathLine(
+            "folder of scans", "NIfTI, MetaImage, NRRD and MGH files, and folders of DICOM slices, with subfolders."
+        )
+        self.line = self.place.line
+        self.place.chosen.connect(self.choose)
         self.summary = QLabel()
         self.summary.setWordWrap(True)
         self.summary.setAccessibleName("what the folder holds")
@@ -46,14 +42,10 @@ class DataPanel(QWidget):
         self.table.clicked.connect(self._show_table)
         self.reasons = SmallLabel()
         self.reasons.setAccessibleName("why scans are refused")
-        top = QHBoxLayout()
-        top.setSpacing(3)
-        top.addWidget(self.line, 1)
-        top.addWidget(self.browse)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setVerticalSpacing(3)
-        layout.addLayout(top, 0, 0, 1, 2)
+        layout.addWidget(self.place, 0, 0, 1, 2)
         layout.addWidget(self.summary, 1, 0)
         layout.addWidget(self.table, 1, 1)
         layout.addWidget(self.reasons, 2, 0, 1, 2)
@@ -63,7 +55,7 @@ class DataPanel(QWidget):
     @property
     def path(self) -> Path | None:
         """The folder that is chosen."""
-        return self._path
+        return self.place.path
 
     @property
     def usable(self) -> int:
@@ -72,28 +64,14 @@ class DataPanel(QWidget):
 
     def choose(self, path: Path | None) -> None:
         """Choose a folder (or one scan) and check it."""
-        self._path = path
         self.check = None
-        self.line.setText("" if path is None else str(path))
-        self.line.setCursorPosition(0)
+        self.place.show_path(path)
         if path is None:
             self.checking.stop()
         else:
             self.checking.start(path)
         self._show()
         self.chosen.emit(path)
-
-    def _typed(self) -> None:
-        text = self.line.text().strip()
-        path = Path(text).expanduser() if text else None
-        if path != self._path:
-            self.choose(path)
-
-    def _browse(self) -> None:
-        start = str(self._path) if self._path is not None else ""
-        folder = QFileDialog.getExistingDirectory(self, "Folder of scans", start)
-        if folder:
-            self.choose(Path(folder))
 
     def _take(self, check: FolderCheck) -> None:
         self.check = check
@@ -103,7 +81,7 @@ class DataPanel(QWidget):
     def _show(self) -> None:
         check = self.check
         self.table.setVisible(check is not None and bool(check.records))
-        if self._path is None:
+        if self.path is None:
             self.summary.setText("No folder yet.")
             self.reasons.show_text("")
             return
@@ -140,11 +118,3 @@ class DataPanel(QWidget):
         if event is not None and (path := dropped_path(event.mimeData())) is not None:
             event.acceptProposedAction()
             self.choose(path)
-
-
-def dropped_path(data: QMimeData | Any) -> Path | None:
-    """Return the first file or folder among what is dragged; None if there is none."""
-    for url in data.urls() if data is not None else ():
-        if url.isLocalFile():
-            return Path(url.toLocalFile())
-    return None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from genesis_core.corruptions.presets import PRESETS as RECIPES
 from genesis_core.corruptions.recipe import Recipe
 from genesis_core.errors import GenesisError, SettingsError
-from genesis_core.settings import Settings, validate
+from genesis_core.settings import validate
 from genesis_core.training.pretrain_settings import PRESETS, PretrainSettings, with_preset
+from napari_genesis.training.training_draft import HOURS as HOURS
+from napari_genesis.training.training_draft import TrainingDraft, assign, differing, dotted, set_words, with_budget
 
 QUICK_LOOK = "quick look"
 # A network that shows on a processor, within minutes, whether restorations come at all.
@@ -28,9 +30,11 @@ PRESET_WORDS = {
     "published": "Optimiser, norm and flips of the published code. It often collapses; the run warns when it does.",
     "lung_ct": "Sub-volumes of air-filled lung only, by the published filter.",
 }
-BudgetKind = Literal["10 minutes", "1 hour", "a night (8 h)", "steps"]
-BUDGETS: tuple[BudgetKind, ...] = ("10 minutes", "1 hour", "a night (8 h)", "steps")
-HOURS: dict[BudgetKind, float] = {"10 minutes": 1 / 6, "1 hour": 1.0, "a night (8 h)": 8.0}
+# What of a run's settings is decided when it starts, or belongs to one folder.
+_NOT_TAKEN = (
+    "schema_version", "task", "cases", "out", "resume", "device", "recipe", "data.scans", "network.in_channels",
+    "network.out_channels", "network.dims", "training.max_steps", "training.max_hours",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -67,59 +71,46 @@ def studio_recipe(studio_file: Path) -> Recipe | None:
 
 
 @dataclass(frozen=True)
-class PretrainDraft:
-    """One state of the dock's form. changed: dotted keys the user set under "advanced" -> their values.
+class PretrainDraft(TrainingDraft):
+    """One state of the Pretrain dock's form."""
 
-    name: of the run; empty for the next free one.
-    """
+    presets: ClassVar[Mapping[str, str]] = {name: PRESET_WORDS.get(name, "") for name in PRESET_NAMES}
 
+    preset: str = "standard"
     scans: Path | None = None
     recipe: RecipeChoice = RecipeChoice()
-    budget: BudgetKind = "1 hour"
-    steps: int = 2000
-    device: str = "auto"
-    preset: str = "standard"
-    name: str = ""
-    changed: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def hours(self) -> float | None:
-        """The budget of time; None where it is one of steps."""
-        return HOURS.get(self.budget)
+    @classmethod
+    def of_settings(cls, settings: PretrainSettings, recipe: RecipeChoice) -> PretrainDraft:
+        """Return the draft of a run like one that there is; what its form has no place for stands in `changed`.
 
-    def with_change(self, key: str, value: Any) -> PretrainDraft:
-        """Return the draft with a setting changed; raises SettingsError if it does not fit with the others."""
-        result = replace(self, changed={**self.changed, key: value})
-        result.settings(None, None)
-        return result
-
-    def with_preset(self, preset: str) -> PretrainDraft:
-        """Return the draft with another preset, and nothing changed about it."""
-        return replace(self, preset=preset, changed={})
-
-    def values(self) -> dict[str, Any]:
-        """Return what differs from the preset, by nested names, as `with_preset` and a config file take it."""
-        result: dict[str, Any] = {}
-        for key, value in self.changed.items():
-            _assign(result, key, value)
-        if self.hours is None:
-            _assign(result, "training.max_steps", self.steps)
-        else:
-            _assign(result, "training.max_hours", self.hours)
-        return result
+        recipe: where its recipe lies. The preset is the one of which least was changed.
+        """
+        values = settings.model_dump(mode="json", exclude={"recipe"})
+        training = settings.training
+        left_out = [*_NOT_TAKEN, *_of_this_machine(training.threads)]
+        drafts = []
+        for preset in PRESET_NAMES:
+            draft = cls(scans=settings.data.scans, recipe=recipe, device=settings.device, preset=preset)
+            base = draft.base().model_dump(mode="json", exclude={"recipe"})
+            drafts.append(replace(draft, changed=differing(values, base, left_out)))
+        nearest = min(drafts, key=lambda draft: (len(draft.changed), draft.preset != "standard"))
+        return replace(nearest, **with_budget(nearest, training.max_hours, training.max_steps, steps_were_set=False))
 
     def settings(self, out: Path | None, recipe: Recipe | None) -> PretrainSettings:
         """Return the complete settings. Raises SettingsError for what does not fit together."""
         values = self.values()
-        _assign(values, "data.scans", self.scans)
+        assign(values, "data.scans", self.scans)
         values |= {"device": self.device, "out": out}
         if recipe is not None:
             values["recipe"] = recipe
         return validate(PretrainSettings, _over_preset(self.preset, values), where="this run")
 
     def base(self) -> PretrainSettings:
-        """Return the preset alone: what "default" means under "advanced"."""
         return validate(PretrainSettings, _over_preset(self.preset, {}))
+
+    def resolved(self) -> PretrainSettings:
+        return self.settings(None, None)
 
 
 def command_line(draft: PretrainDraft, out: Path, recipe_file: Path | None) -> str:
@@ -132,23 +123,21 @@ def command_line(draft: PretrainDraft, out: Path, recipe_file: Path | None) -> s
     recipe = recipe_file or (draft.recipe.path if draft.recipe.kind == "file" else draft.recipe.name)
     if str(recipe) != "genesis":
         words += ["--recipe", str(recipe)]
-    if draft.hours is None:
-        words += ["--max-steps", str(draft.steps)]
-    else:
-        words += ["--max-hours", f"{draft.hours:.4g}"]
-    if draft.device != "auto":
-        words += ["--device", draft.device]
-    changed = dict(draft.changed)
-    if draft.preset == QUICK_LOOK:
-        changed = {**_dotted(_QUICK), **changed}
-    for key, value in changed.items():
-        words += ["--set", f"{key}={_as_yaml(value)}"]
-    return shlex.join(words)
+    quick = {key: value for key, value in dotted(_QUICK).items() if key not in draft.changed}
+    preset = set_words(quick) if draft.preset == QUICK_LOOK else []
+    return shlex.join([*words, *draft.budget_words(), *preset, *draft.set_words()])
 
 
 def recipe_names() -> tuple[str, ...]:
     """Return the names of the recipes there are without a file."""
     return tuple(RECIPES)
+
+
+def _of_this_machine(threads: int | None) -> tuple[str, ...]:
+    """Return the settings that a run fills in from the machine, if they are this one's."""
+    from genesis_core.parallel import available_cores
+
+    return ("training.threads",) if threads in (None, available_cores()) else ()
 
 
 def _over_preset(preset: str, values: dict[str, Any]) -> dict[str, Any]:
@@ -159,29 +148,3 @@ def _over_preset(preset: str, values: dict[str, Any]) -> dict[str, Any]:
         known = merged.get(key)
         merged[key] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
     return merged
-
-
-def _assign(values: dict[str, Any], key: str, value: Any) -> None:
-    *groups, last = key.split(".")
-    for group in groups:
-        values = values.setdefault(group, {})
-    values[last] = value
-
-
-def _dotted(values: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            found |= {f"{key}.{inner}": one for inner, one in value.items()}
-        else:
-            found[key] = value
-    return found
-
-
-def _as_yaml(value: Any) -> str:
-    import yaml
-
-    plain = value.model_dump(mode="json") if isinstance(value, Settings) else value
-    plain = list(plain) if isinstance(plain, tuple) else plain
-    text = yaml.safe_dump(plain, default_flow_style=True, width=10**6).strip()
-    return text.removesuffix("...").strip()

@@ -6,8 +6,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from genesis_core.durations import duration
 from genesis_core.errors import GenesisError
-from genesis_core.training.pretrain_settings import PretrainSettings
-from napari_genesis.jobs.step_time import StepTime, known_step_time, measure_step_time
+from napari_genesis.jobs.step_time import StepTime, TimedSettings, known_step_time, measure_step_time
 from napari_genesis.studio.computing import LatestOnly
 from napari_genesis.training.wording import clock
 
@@ -27,13 +26,13 @@ class StepTimes(QObject):
         super().__init__(parent)
         self.lane = LatestOnly("genesis-step-time", self)
         self.lane.finished.connect(lambda result: self.found.emit(*result))
-        self._settings: PretrainSettings | None = None
+        self._settings: TimedSettings | None = None
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REST)
         self._timer.timeout.connect(self._measure)
 
-    def ask(self, settings: PretrainSettings, *, may_measure: bool) -> StepTime | None:
+    def ask(self, settings: TimedSettings, *, may_measure: bool) -> StepTime | None:
         """Return what is known at once; else measure it after a rest, unless `may_measure` is False."""
         known = known_step_time(settings)
         self._settings = None if known else settings
@@ -48,7 +47,7 @@ class StepTimes(QObject):
         if settings is None:
             return
 
-        def work() -> tuple[PretrainSettings, StepTime | str]:
+        def work() -> tuple[TimedSettings, StepTime | str]:
             try:
                 return settings, measure_step_time(settings)
             except GenesisError as problem:
@@ -58,25 +57,28 @@ class StepTimes(QObject):
 
 
 def estimate(
-    settings: PretrainSettings, step: StepTime | None, free: int | None, now: float, *, measuring: bool
+    settings: TimedSettings, step: StepTime | None, free: int | None, now: float, *, measuring: bool, trainings: int = 1
 ) -> str:
     """Return how long a run takes, when it ends and how much memory it needs, in sentences.
 
     step: None where it is not known. free: bytes of memory free on the device. now: seconds since the epoch.
+    trainings: as many are done, one after the other, within the budget of time, or with so many steps each.
     """
+    each = f" in each of {trainings} trainings" if trainings > 1 else ""
     hours, steps = settings.training.max_hours, settings.training.max_steps
     sentences = []
     if hours is not None:
         text = f"Ends {clock(now + hours * 3600, now)}"
         if step is not None:
-            count = max(1, int(hours * 3600 * _SHARE_FOR_STEPS / step.seconds))
-            text += f", after about {count:,} steps of {_seconds(step.seconds)}"
+            count = max(1, int(hours * 3600 * _SHARE_FOR_STEPS / step.seconds / trainings))
+            text += f", after about {count:,} steps of {_seconds(step.seconds)}{each}"
         sentences.append(f"{text}.")
     elif steps is not None and step is not None:
-        takes = steps * step.seconds / _SHARE_FOR_STEPS
-        sentences.append(
-            f"Takes about {duration(takes)}, ends {clock(now + takes, now)}: {_seconds(step.seconds)} a step."
-        )
+        takes = trainings * steps * step.seconds / _SHARE_FOR_STEPS
+        what = f"{_seconds(step.seconds)} a step"
+        if trainings > 1:
+            what = f"{trainings} trainings of {steps:,} steps, {what}"
+        sentences.append(f"Takes about {duration(takes)}, ends {clock(now + takes, now)}: {what}.")
     if step is None:
         sentences.append("Timing a few steps…" if measuring else "Steps are timed when the run begins.")
     else:

@@ -9,7 +9,8 @@ from typing import Literal
 from genesis_core.errors import SettingsError
 from genesis_core.settings import Settings, setting
 from napari_genesis.dock_state import read_state, state_file, write_state
-from napari_genesis.training.draft import BUDGETS, PRESET_NAMES, PretrainDraft, RecipeChoice
+from napari_genesis.training.draft import PRESET_NAMES, PretrainDraft, RecipeChoice
+from napari_genesis.training.training_draft import BUDGETS
 
 _log = logging.getLogger(__name__)
 

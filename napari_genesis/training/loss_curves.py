@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
-from qtpy.QtGui import QPalette, QShowEvent, QWheelEvent
+from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from genesis_core.training.events import Event
 from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.jobs.view import Curve, RunView
 from napari_genesis.training.curve_data import drawable, smoothed, thinned
+from napari_genesis.training.plots import colour_axes, plot_in_dock
 
 _HEIGHT = 190
 # Between two repaints, in milliseconds.
@@ -38,14 +39,13 @@ class LossCurves(QWidget):
 
     compare_wanted = Signal(object)
 
-    def __init__(self, baselines: Mapping[str, str], parent: QWidget | None = None) -> None:
+    def __init__(self, baselines: Mapping[str, str], height: int = _HEIGHT, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._names = dict(baselines)
         self._view: RunView | None = None
         self._others: tuple[RunView, ...] = ()
         self._compared: list[Path] = []
-        self.plot = _Plot()
-        self.plot.setFixedHeight(_HEIGHT)
+        self.plot = plot_in_dock(height, {"left": LossAxis("left")})
         self.raw = self.plot.plot([], [])
         self.training = self.plot.plot([], [])
         self.baselines = {key: self.plot.plot([], []) for key in self._names}
@@ -186,16 +186,7 @@ class LossCurves(QWidget):
         self._colour()
 
     def _colour(self) -> None:
-        text = self.palette().color(QPalette.ColorRole.WindowText)
-        faint = pg.mkColor(text)
-        faint.setAlpha(70)
-        font = self.font()
-        font.setPointSizeF(max(font.pointSizeF() * 0.8, 6.0))
-        for name in ("bottom", "left"):
-            axis = self.plot.getAxis(name)
-            axis.setPen(faint)
-            axis.setTextPen(text)
-            axis.setStyle(tickFont=font)
+        text = colour_axes(self.plot, self)
         hint = pg.mkColor(_TRAINING)
         hint.setAlpha(70)
         self.raw.setPen(pg.mkPen(hint, width=1))
@@ -237,22 +228,3 @@ class LossAxis(pg.AxisItem):  # type: ignore[misc]
 
     def logTickStrings(self, values: Any, scale: float, spacing: float) -> list[str]:  # noqa: N802
         return [f"{10.0**value:.2g}" for value in values]
-
-
-class _Plot(pg.PlotWidget):  # type: ignore[misc]
-    """A plot to look at: no menu, no zoom, no focus; the wheel scrolls the dock."""
-
-    def __init__(self) -> None:
-        super().__init__(background=None, axisItems={"left": LossAxis("left")})
-        # A cached background would keep the colour of the theme before.
-        self.setCacheMode(self.CacheModeFlag.CacheNone)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.setMenuEnabled(False)
-        self.hideButtons()
-        self.setMouseEnabled(False, False)
-        self.getAxis("left").setWidth(46)
-        self.plotItem.layout.setContentsMargins(0, 4, 10, 2)
-
-    def wheelEvent(self, event: QWheelEvent | None) -> None:  # noqa: N802
-        if event is not None:
-            event.ignore()

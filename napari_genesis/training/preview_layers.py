@@ -1,7 +1,7 @@
-"""The latest original, corrupted and restored sub-volumes of a run as three layers, side by side, changed in place.
+"""The latest preview of a run as layers of the viewer, changed in place: restorations, or a case with its labels.
 
-Each layer holds the samples of a preview below each other. The layers lie beside what the viewer shows already, at the
-height of the current slice; camera, slice and the user's layers are never touched.
+The layers lie beside what the viewer shows already, at the height of the current slice; camera, slice, selection and
+the user's layers are never touched. What is shown is decided in `preview_plan`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,15 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_genesis.jobs.view import PreviewArrays
 from napari_genesis.layers import LayerData
+from napari_genesis.training.preview_plan import GAP, REFERENCE, PlannedLayer, best_slice, plan_layers, voxel_size
 
-NAMES = ("original", "corrupted", "restored")
-# Voxels between samples, between layers, and from the scan.
-_GAP = 2
+# Voxels from the scan.
 _BESIDE = 8
 # Seconds between two updates: drawing volumes in 3D takes half a second.
 _BETWEEN_2D, _BETWEEN_3D = 0.5, 5.0
 # Milliseconds from one new layer to the next.
 _APART = 60
-# Where a layer's metadata says which of the three it is.
+# Where a layer's metadata says which one it is.
 _KEY = "genesis_preview"
 
 
@@ -41,7 +40,10 @@ class PreviewLayers(QObject):
         self._last = 0.0
         self._removing = False
         self._waiting: list[LayerData] = []
-        self._first = False
+        # What the layers are: key -> kind and shape.
+        self._kinds: dict[str, tuple[str, tuple[int, ...]]] = {}
+        # Where the viewer was empty, the slice that it shall show.
+        self._slice: int | None = None
         self.layers: dict[str, Any] = {}
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -50,27 +52,28 @@ class PreviewLayers(QObject):
         viewer.layers.events.removed.connect(self._removed)
 
     def show(self, name: str, preview: PreviewArrays, spacing: Sequence[float] | None) -> None:
-        """Show a preview of the run `name`. spacing: mm (x, y, z); None: unknown, shown as cubes of 1 mm."""
+        """Show a preview of the run `name`. spacing: mm (x, y, z), where the preview does not know its own."""
         if preview is self._shown or self._waiting:
             return
         between = _BETWEEN_2D if self._viewer.dims.ndisplay == 2 else _BETWEEN_3D
         if self.layers and time.monotonic() - self._last < between:
             return
-        voxels = {key: stacked(preview.arrays[key]) for key in NAMES if key in preview.arrays}
-        if not voxels:
+        planned = plan_layers(preview)
+        if not planned:
             return
         self._shown, self._last = preview, time.monotonic()
-        if {key: layer.data.shape for key, layer in self.layers.items()} != {
-            key: array.shape for key, array in voxels.items()
-        }:
+        kinds = {one.key: (one.kind, one.data.shape) for one in planned}
+        if not self.layers or kinds != self._kinds:
             self.remove()
-            self._shown = preview
-            self._plan(name, voxels, spacing)
+            self._shown, self._kinds = preview, kinds
+            self._plan(name, planned, voxel_size(preview, spacing))
             return
-        for key, array in voxels.items():
-            layer = self.layers[key]
-            layer.data[...] = array
-            layer.refresh(extent=False, highlight=False)
+        for one in planned:
+            layer = self.layers[one.key]
+            # Not the user's own changes, but what never changes need not be drawn again.
+            if not np.array_equal(layer.data, one.data):
+                layer.data[...] = one.data
+                layer.refresh(extent=False, highlight=False)
 
     def remove(self) -> None:
         """Take the layers away."""
@@ -90,25 +93,24 @@ class PreviewLayers(QObject):
         self._waiting, self.layers = [], {}
         self._viewer.layers.events.removed.disconnect(self._removed)
 
-    def _plan(self, name: str, voxels: dict[str, NDArray[np.float32]], spacing: Sequence[float] | None) -> None:
+    def _plan(self, name: str, planned: list[PlannedLayer], scale: NDArray[np.float64]) -> None:
         """Decide on the layers' places; they are made one by one, since each holds up the window for a moment."""
         viewer = self._viewer
-        self._first = not len(viewer.layers)
-        scale = np.array(spacing[::-1] if spacing else (1.0, 1.0, 1.0), dtype=float)
-        shape = next(iter(voxels.values())).shape
-        corner = np.zeros(3) if self._first else _beside(viewer, np.array(shape) * scale, scale)
-        for number, (key, array) in enumerate(voxels.items()):
-            step = np.array((0.0, 0.0, number * (shape[2] + _GAP) * scale[2]))
+        self._slice = best_slice(planned) if not len(viewer.layers) else None
+        shape = planned[0].data.shape
+        corner = np.zeros(3) if self._slice is not None else _beside(viewer, np.array(shape) * scale, scale)
+        for one in planned:
+            step = np.array((0.0, 0.0, one.column * (shape[2] + GAP) * scale[2]))
             settings = {
-                "name": f"{name}: {key}",
+                **one.settings,
+                "name": f"{name}: {one.key}",
                 "scale": tuple(scale),
                 "translate": tuple(corner + step),
                 "units": ("mm",) * 3,
                 "axis_labels": ("z", "y", "x"),
-                "contrast_limits": (0.0, 1.0),
-                "metadata": {_KEY: key},
+                "metadata": {_KEY: one.key},
             }
-            self._waiting.append((array, settings, "image"))
+            self._waiting.append((one.data, settings, one.kind))
         self._add_next()
 
     def _add_next(self) -> None:
@@ -117,32 +119,27 @@ class PreviewLayers(QObject):
         viewer = self._viewer
         data, settings, kind = self._waiting.pop(0)
         chosen, active = set(viewer.layers.selection), viewer.layers.selection.active
-        layer = viewer.add_layer(Layer.create(data, settings, kind))
+        layer = Layer.create(data, settings, kind)
+        if kind == "labels":
+            # It changes under the brush; whoever wants to correct a segmentation has the Review dock.
+            layer.editable = False
+            layer.contour = int(settings["metadata"][_KEY] == REFERENCE)
+        layer = viewer.add_layer(layer)
         self.layers[settings["metadata"][_KEY]] = layer
         if active is not None:
             viewer.layers.selection.active = active
             viewer.layers.selection.update(chosen)
         if self._waiting:
             self._timer.start()
-        elif self._first:
-            # napari looked at the first of three.
+        elif self._slice is not None:
+            # napari looked at the first of several.
             viewer.reset_view()
-            viewer.dims.set_current_step(viewer.dims.ndim - 3, data.shape[0] // 2)
+            viewer.dims.set_current_step(viewer.dims.ndim - 3, self._slice)
 
     def _removed(self, event: Any) -> None:
         if not self._removing and event.value in self.layers.values():
             self.remove()
             self.gone.emit()
-
-
-def stacked(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return samples (sample, z, y, x) as one volume (z, y, x), below each other with a gap, in [0, 1]."""
-    count, depth, height, width = samples.shape
-    result = np.zeros((depth, count * (height + _GAP) - _GAP, width), np.float32)
-    for number, sample in enumerate(samples):
-        top = number * (height + _GAP)
-        result[:, top : top + height] = sample
-    return result
 
 
 def _beside(viewer: Any, size: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:

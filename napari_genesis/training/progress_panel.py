@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QPalette
@@ -20,7 +20,7 @@ _WARNINGS_SHOWN = 3
 class ProgressPanel(QWidget):
     """Shows one run. baselines: key in the events of validations -> what it is called. curves: stand in the middle."""
 
-    def __init__(self, baselines: Mapping[str, str], curves: QWidget, parent: QWidget | None = None) -> None:
+    def __init__(self, baselines: Mapping[str, str], curves: Sequence[QWidget], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._baselines = dict(baselines)
         self.head = QLabel()
@@ -43,8 +43,14 @@ class ProgressPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
         above = (self.head, self.bar, self.left, self.note, self.trouble)
-        for widget in (*above, curves, self.figures, self.warnings, self.about):
+        for widget in (*above, *curves, self.figures, self.warnings, self.about):
             layout.addWidget(widget)
+
+    def add_under_head(self, widget: QWidget) -> None:
+        """Put a widget under what is said of the run's state."""
+        layout = self.layout()
+        assert isinstance(layout, QVBoxLayout)
+        layout.insertWidget(layout.indexOf(self.trouble), widget)
 
     def show_run(self, state: State, view: RunView, problem: str, ahead: list[str]) -> None:
         """Show a run. problem: what went wrong in watching it. ahead: names of the runs that come before it."""
@@ -60,7 +66,7 @@ class ProgressPanel(QWidget):
         else:
             self.bar.setValue(min(view.step, total or 0))
         self.bar.setVisible(state not in ("gone", "damaged", "queued"))
-        self.left.say(time_left(view) if state == "running" else "")
+        self.left.say(time_left(view) if state == "running" and not view.training_now.trained else "")
         self.note.say(f"Waits for {', '.join(ahead)}." if ahead else result_text(state, view))
         self.trouble.say(why(state, view, problem))
         self.warnings.say(list(view.warnings[-_WARNINGS_SHOWN:]))
@@ -68,7 +74,7 @@ class ProgressPanel(QWidget):
         self.about.show_text(about(view))
 
     def _rows(self, view: RunView) -> list[tuple[str, str, str]]:
-        figures, pace = view.figures, view.pace
+        figures, pace = view.training_now.figures, view.pace
         rows = []
         if "loss" in figures or "train_loss" in figures:
             held_out = "loss" in figures
@@ -78,6 +84,9 @@ class ProgressPanel(QWidget):
         for key, name in self._baselines.items():
             if key in figures:
                 rows.append((name, loss_text(figures[key]), "What an answer that needs no network would score."))
+        if isinstance(figures.get("predicted"), int | float):
+            tip = "Voxels that are predicted to be of a structure, over those that are drawn, in the validations."
+            rows.append(("predicted over drawn", f"{figures['predicted']:.2f}", tip))
         if isinstance(figures.get("spread"), int | float):
             tip = "How much restorations vary within a sub-volume, against the originals. Near 0: it has collapsed."
             rows.append(("spread", f"{figures['spread']:.2f}", tip))

@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import QSignalBlocker, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.jobs.job import Job
+from napari_genesis.jobs.view import RunView
 from napari_genesis.training.loss_curves import LossCurves
 from napari_genesis.training.progress_panel import ProgressPanel
 
+_PREVIEWS = ("show previews in the viewer", "The latest preview that the run wrote, as layers.")
 _STOPS, _GOES_ON = "stop and keep", "let it go on"
 
 
 class RunPage(QWidget):
-    """Shows a job. previews_wanted(on): whether restorations shall be shown in the viewer.
+    """Shows a job. previews_wanted(on): whether previews shall be shown in the viewer.
 
-    baselines: key in the events of validations -> what it is called.
+    baselines: key in the events of validations -> what it is called. previews: words of the box that shows them, and
+    its tip. above, below: what else is drawn of a run, around the curves of its loss.
     """
 
     previews_wanted = Signal(bool)
 
-    def __init__(self, baselines: Mapping[str, str], parent: QWidget | None = None) -> None:
+    def __init__(
+        self,
+        baselines: Mapping[str, str],
+        previews: tuple[str, str] = _PREVIEWS,
+        curves: LossCurves | None = None,
+        above: Sequence[QWidget] = (),
+        below: Sequence[QWidget] = (),
+        parent: QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self._job: Job | None = None
-        self.curves = LossCurves(baselines)
-        self.progress = ProgressPanel(baselines, self.curves)
-        self.previews = QCheckBox("show restorations in the viewer")
-        self.previews.setToolTip("The latest original, corrupted and restored sub-volumes, as three layers.")
+        self.curves = curves or LossCurves(baselines)
+        self.progress = ProgressPanel(baselines, (*above, self.curves, *below))
+        words, tip = previews
+        self.previews = QCheckBox(words)
+        self.previews.setToolTip(tip)
         self.previews.setChecked(True)
         self.previews.toggled.connect(self.previews_wanted)
         self.end = QComboBox()
@@ -60,14 +72,18 @@ class RunPage(QWidget):
         self._job = job
         view, state = job.view, job.state
         self.progress.show_run(state, view, job.problem, ahead)
-        has_curves = len(view.steps) > 0 or len(view.validations) > 0
-        self.curves.setVisible(has_curves)
-        if has_curves:
-            self.curves.show_run(view)
+        self.show_curves(view)
         self.previews.setVisible(view.preview is not None)
         self.end_row.setVisible(job.is_ours or job.waiting)
         with QSignalBlocker(self.end):
             self.end.setCurrentText(_GOES_ON if job.goes_on else _STOPS)
+
+    def show_curves(self, view: RunView) -> None:
+        """Draw what there is to draw of a run."""
+        has_curves = len(view.steps) > 0 or len(view.validations) > 0
+        self.curves.setVisible(has_curves)
+        if has_curves:
+            self.curves.show_run(view)
 
     def _choose_end(self) -> None:
         if self._job is not None:

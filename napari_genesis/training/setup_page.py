@@ -8,21 +8,26 @@ from dataclasses import replace
 from pathlib import Path
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
 
 from genesis_core.errors import GenesisError
-from genesis_core.training.settings import TrainingSettings
-from napari_genesis.forms.fields import FormField
-from napari_genesis.forms.number import NumberEditor
-from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.jobs.devices import Device
 from napari_genesis.jobs.step_time import StepTime
-from napari_genesis.training.advanced import AdvancedSettings
+from napari_genesis.studio.computing import LatestOnly
+from napari_genesis.training.advanced import TRAINING_FIELDS, AdvancedSettings
+from napari_genesis.training.choices import BudgetChoice, DeviceChoice, choice_box
 from napari_genesis.training.data_panel import DataPanel
-from napari_genesis.training.draft import BUDGETS, PretrainDraft, RecipeChoice, recipe_names, studio_recipe
+from napari_genesis.training.draft import PretrainDraft, RecipeChoice, recipe_names, studio_recipe
 from napari_genesis.training.estimating import StepTimes, estimate
 
 _FILE = "a recipe's file…"
+_SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
+    "network": ("network", ("width", "depth", "norm")),
+    "sampling": ("sub-volumes", ("patch_size", "flips", "flip_probability", "filter", "min_tissue", "max_tries")),
+    "training": ("training", TRAINING_FIELDS),
+    "data": ("scans", ("modality", "spacing", "validation_fraction", "cache")),
+    "": ("whole run", ("loss", "validation_samples", "seed")),
+}
 
 
 class SetupPage(QWidget):
@@ -34,7 +39,6 @@ class SetupPage(QWidget):
         super().__init__(parent)
         self.draft = draft
         self._studio_file = studio_file
-        self._devices: Sequence[Device] = ()
         self._busy = False
         self._free_name = ""
         self._asked: object = None
@@ -42,27 +46,35 @@ class SetupPage(QWidget):
         self.times = StepTimes(self)
         self.times.found.connect(self._timed)
         self.data = DataPanel()
-        self.recipe = _choice("recipe", "What sub-volumes are corrupted by; tuned in the Corruption Studio.")
-        self.budget = _choice("budget", "How long it trains. A run can be stopped, and gone on with, at any time.")
-        self.budget.addItems(list(BUDGETS))
-        self.steps = _steps_editor(self)
-        self.device = _choice("device", "Where it trains; one run at a time, others wait.")
+        self.recipe = choice_box("recipe", "What sub-volumes are corrupted by; tuned in the Corruption Studio.")
+        self.budget_choice = BudgetChoice()
+        self.budget = self.budget_choice.kinds
+        self.device = DeviceChoice()
         self.estimate = QLabel()
         self.estimate.setWordWrap(True)
         self.estimate.setAccessibleName("estimate")
-        self.advanced = AdvancedSettings()
+        self.advanced = AdvancedSettings(draft, _SHOWN)
         self._arrange()
         self.data.chosen.connect(self._choose_data)
         self.data.checked.connect(self.edited)
         self.recipe.activated.connect(self._choose_recipe)
-        self.budget.activated.connect(lambda row: self.edit(replace(self.draft, budget=BUDGETS[row])))
-        self.steps.moved.connect(lambda value, _settled: self.edit(replace(self.draft, steps=value)))
-        self.device.activated.connect(lambda _: self.edit(replace(self.draft, device=self.device.currentData())))
+        self.budget_choice.chosen.connect(lambda kind: self.edit(self.draft.with_budget(kind)))
+        self.budget_choice.steps_chosen.connect(lambda steps: self.edit(replace(self.draft, steps=steps)))
+        self.device.activated.connect(lambda _: self.edit(replace(self.draft, device=self.device.key)))
         self.advanced.edited.connect(self.edit)
         if draft.scans is not None:
             self.data.choose(draft.scans)
         self.list_recipes()
         self.show_devices(())
+
+    @property
+    def lanes(self) -> tuple[LatestOnly, ...]:
+        """The threads it has work done in; they end with the dock."""
+        return (self.times.lane,)
+
+    def stop(self) -> None:
+        """Look no further into what was chosen."""
+        self.data.checking.stop()
 
     @property
     def can_start(self) -> bool:
@@ -74,6 +86,12 @@ class SetupPage(QWidget):
         self.draft = draft
         self.show_all()
         self.edited.emit()
+
+    def load(self, draft: PretrainDraft) -> None:
+        """Take a draft that did not come from this form, and check its scans."""
+        self.draft = draft
+        self.list_recipes()
+        self.data.choose(draft.scans)
 
     def list_recipes(self) -> None:
         """List the recipes there are: presets, the Studio's own, the file that was chosen."""
@@ -97,21 +115,7 @@ class SetupPage(QWidget):
 
     def show_devices(self, devices: Sequence[Device]) -> None:
         """List the devices there are, the best first; before they are known, "auto" alone."""
-        self._devices = devices
-        with QSignalBlocker(self.device):
-            self.device.clear()
-            if devices:
-                self.device.addItem(f"auto: {devices[0].key}, {devices[0].in_words()}", "auto")
-                for one in devices:
-                    self.device.addItem(f"{one.key}: {one.in_words()}", one.key)
-            else:
-                self.device.addItem("auto (looking for devices…)", "auto")
-            row = self.device.findData(self.draft.device)
-            if row < 0 and not devices:
-                self.device.addItem(self.draft.device, self.draft.device)
-                row = self.device.count() - 1
-            self.device.setCurrentIndex(max(row, 0))
-        if devices and row < 0:
+        if not self.device.show_devices(devices, self.draft.device):
             self.draft = replace(self.draft, device="auto")
         self.show_all()
 
@@ -124,17 +128,10 @@ class SetupPage(QWidget):
     def show_all(self) -> None:
         """Show the draft."""
         draft = self.draft
-        self.budget.setCurrentText(draft.budget)
-        self.steps.setVisible(draft.hours is None)
-        self.steps.show_value(draft.steps)
+        self.budget_choice.show_draft(draft)
+        self.device.show_choice(draft.device)
         self.advanced.show_draft(draft, self._free_name)
         self._estimate()
-
-    def _free(self) -> int | None:
-        known = {one.key: one.free for one in self._devices}
-        if self.draft.device == "auto":
-            return self._devices[0].free if self._devices else None
-        return known.get(self.draft.device)
 
     def _estimate(self, step: StepTime | str | None = None) -> None:
         try:
@@ -153,7 +150,7 @@ class SetupPage(QWidget):
             return
         self._asked = settings
         waits = "Waits until the device is free. " if self._busy else ""
-        text = estimate(settings, step, self._free(), time.time(), measuring=may)
+        text = estimate(settings, step, self.device.free(self.draft.device), time.time(), measuring=may)
         self.estimate.setText(waits + text)
 
     def _timed(self, settings: object, step: StepTime | str) -> None:
@@ -173,17 +170,13 @@ class SetupPage(QWidget):
         self.edit(self.draft)
 
     def _arrange(self) -> None:
-        budget = QHBoxLayout()
-        budget.setSpacing(4)
-        budget.addWidget(self.budget, 1)
-        budget.addWidget(self.steps)
         grid = QGridLayout()
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(6)
         grid.addWidget(QLabel("recipe"), 0, 0)
         grid.addWidget(self.recipe, 0, 1)
         grid.addWidget(QLabel("budget"), 1, 0)
-        grid.addLayout(budget, 1, 1)
+        grid.addWidget(self.budget_choice, 1, 1)
         grid.addWidget(QLabel("device"), 2, 0)
         grid.addWidget(self.device, 2, 1)
         grid.setColumnStretch(1, 1)
@@ -195,22 +188,3 @@ class SetupPage(QWidget):
         layout.addWidget(self.estimate)
         layout.addWidget(self.advanced)
         layout.addStretch(1)
-
-
-def _choice(name: str, tip: str) -> QComboBox:
-    box = QComboBox()
-    pass_wheel_on(box)
-    box.setAccessibleName(name)
-    box.setToolTip(tip)
-    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(10)
-    return box
-
-
-def _steps_editor(parent: QWidget) -> NumberEditor:
-    info = TrainingSettings.model_fields["max_steps"]
-    field = FormField.of("max_steps", info)
-    # Bounds and unit as declared; here a number is always given.
-    editor = NumberEditor(replace(field, annotation=int).quantity, parent, widest="1,000,000")
-    editor.name_for_screen_readers("steps", field.description)
-    return editor

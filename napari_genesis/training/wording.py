@@ -38,8 +38,14 @@ def headline(state: State, view: RunView) -> str:
         return f"{head}: {done:,} of {total:,}"
     if view.step == 0 or state in ("queued", "starting", "preparing", "gone", "damaged"):
         return head
-    of_all = f" of {view.total_steps:,}" if view.total_steps else ""
-    return f"{head}: step {view.step:,}{of_all}"
+    now = view.training_now
+    fold = f" fold {len(view.folds)} of {view.of_folds}" if view.of_folds > 1 and view.folds else ""
+    if state == "finished" and fold:
+        return f"{head}: {view.of_folds} folds, {view.step:,} steps in all"
+    if state == "running" and now.trained and now.facts is not None and now.facts.held_out:
+        return f"Scoring{fold or ' it'} on held-out cases: {len(now.held_out)} of {now.facts.held_out}"
+    of_all = f" of {now.total_steps:,}" if now.total_steps else ""
+    return f"{head}{fold}: step {now.step:,}{of_all}"
 
 
 def time_left(view: RunView, now: Callable[[], float] = time.time) -> str:
@@ -88,17 +94,20 @@ def result_text(state: State, view: RunView) -> str:
 
 
 def about(view: RunView) -> str:
-    """Return what a run is made of, in a line."""
+    """Return what a run is made of, and what it took from its source."""
     facts = view.facts
     if facts is None:
         return ""
     parts = [facts.recipe and f"recipe {facts.recipe}", facts.width and f"width {facts.width}"]
+    if facts.task == "segmentation":
+        parts.insert(0, "from scratch" if facts.source is None else f"from {facts.source.name}")
     if facts.patch:
         parts.append(f"{' x '.join(map(str, facts.patch))} voxels")
     if facts.batch:
         parts.append(f"batch {facts.batch}")
     parts.append(f"on {facts.device}")
-    return ", ".join(part for part in parts if part)
+    made_of = ", ".join(part for part in parts if part)
+    return ". ".join((made_of, *(note.rstrip(".") for note in view.notes)))
 
 
 def place(path: Path) -> str:

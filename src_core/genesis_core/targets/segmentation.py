@@ -19,8 +19,10 @@ from genesis_core.sampling.labelled_sampler import LabelledSampler, LabelledSubV
 from genesis_core.targets.augmentation import Augmentation, augment_images
 from genesis_core.targets.augmentation_settings import AugmentationSettings
 from genesis_core.targets.losses import segmentation_loss
+from genesis_core.targets.preview_region import choose_region
 from genesis_core.targets.segmentation_target import UNKNOWN, Target
 from genesis_core.task import Batch
+from genesis_core.volumes.structure_colours import default_colours
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -74,6 +76,7 @@ class SegmentationTask:
         self._batch_dice = batch_dice
         # Only places are kept: the voxels are read again at each validation, and cost no memory in between.
         self._fixed = self._checked.fixed_places(validation_samples)
+        self._region = choose_region(self._checked.cases, self._checked.size, first=self._fixed[0].case)
         self._seed = seed
         self._collapsed = 0
         self.notes = tuple(
@@ -121,20 +124,55 @@ class SegmentationTask:
         return figures
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[Any]]:
-        """Return the first sub-volumes of the fixed set, (sample, z, y, x).
+        """Return the first sub-volumes of the fixed set, (sample, z, y, x), and one case with its structures.
 
         image: the first channel, float16. reference, prediction: uint8, 0 for background or not annotated, k + 1 for
-        output k; where outputs overlap, the later one is shown.
+        output k; where outputs overlap, the later one is shown. case_image, case_reference, case_prediction: the same
+        of a box around the structures of one case (1, z, y, x), which stays the same one. case: its pseudonym.
+        case_spacing: mm (x, y, z). structures, colours: name and uint8 (red, green, blue) of each output.
         """
-        images, references, predictions = [], [], []
-        for batch, logits in self._predicted(network, self._fixed[:_PREVIEW_SAMPLES]):
-            images.append(batch.inputs[:, 0].cpu().numpy().astype(np.float16))
-            references.append(_shown(batch.targets.cpu().numpy(), self.target))
-            predictions.append(_shown(self._decided(logits).cpu().numpy(), self.target))
+        maps = [
+            answer
+            for batch, logits in self._predicted(network, self._fixed[:_PREVIEW_SAMPLES])
+            for answer in self._maps(batch, logits)
+        ]
+        images, references, predictions = zip(*maps, strict=True)
         return {
-            "image": np.concatenate(images),
-            "reference": np.concatenate(references),
-            "prediction": np.concatenate(predictions),
+            "image": np.stack(images),
+            "reference": np.stack(references),
+            "prediction": np.stack(predictions),
+            **self._preview_case(network),
+        }
+
+    def _maps(self, batch: Batch, logits: Tensor) -> list[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+        """Return image, reference and prediction (z, y, x) of each sample, as a preview has them."""
+        images = batch.inputs[:, 0].cpu().numpy().astype(np.float16)
+        references = _shown(batch.targets.cpu().numpy(), self.target)
+        return list(zip(images, references, _shown(self._decided(logits).cpu().numpy(), self.target), strict=True))
+
+    def _preview_case(self, network: nn.Module) -> dict[str, NDArray[Any]]:
+        region = self._region
+        case = self._checked.cases[region.case]
+        image = np.zeros((1, *region.size), np.float16)
+        reference, prediction = (np.zeros((1, *region.size), np.uint8) for _ in range(2))
+        places = [Place(region.case, window.start, None) for window in region.windows]
+        answers = (answer for batch, logits in self._predicted(network, places) for answer in self._maps(batch, logits))
+        for window, answer in zip(region.windows, answers, strict=True):
+            into = _box(window.low, window.high, region.start)
+            out_of = _box(window.low, window.high, window.start)
+            shown: tuple[NDArray[Any], ...] = (image, reference, prediction)
+            for whole, part in zip(shown, answer, strict=True):
+                whole[0][into] = part[out_of]
+        outputs = self.target.outputs
+        colours = [one.colour or colour for one, colour in zip(outputs, default_colours(len(outputs)), strict=True)]
+        return {
+            "case_image": image,
+            "case_reference": reference,
+            "case_prediction": prediction,
+            "case": np.array(case.id),
+            "case_spacing": np.array(case.geometry.spacing, np.float64),
+            "structures": np.array([one.name for one in outputs]),
+            "colours": np.array(colours, np.uint8),
         }
 
     def advise(self, figures: dict[str, float]) -> str | None:
@@ -218,6 +256,11 @@ def _overlaps(decided: Tensor, targets: Tensor, target: Target) -> tuple[NDArray
         one, two = one & where, two & where
         counts.append([int((one & two).sum()), int(one.sum()), int(two.sum())])
     return tuple(np.array(counts, np.int64).T)
+
+
+def _box(low: Sequence[int], high: Sequence[int], origin: Sequence[int]) -> tuple[slice, ...]:
+    """Return the voxels from `low` to `high` of an array that begins at `origin`."""
+    return tuple(slice(first - zero, last - zero) for first, last, zero in zip(low, high, origin, strict=True))
 
 
 def _shown(masks: NDArray[np.uint8], target: Target) -> NDArray[np.uint8]:

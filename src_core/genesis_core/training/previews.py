@@ -1,4 +1,7 @@
-"""Previews of a run: small arrays for a viewer, such as original, corrupted and restored, one file a validation."""
+"""Previews of a run: small arrays for a viewer, such as original, corrupted and restored, one file a validation.
+
+Names, colours and spacings that a viewer needs stand in the same file, as arrays of fewer axes.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,8 @@ from genesis_core.training.run_folder import RunFolder
 
 # Previews are small but many; the first and the latest are what people look at.
 _KEPT = 10
+# Axes of samples of volumes; what else is in a file tells about them.
+_VOLUMES = 4
 
 
 def write_preview(run: RunFolder, step: int, arrays: Mapping[str, Any]) -> str:
@@ -26,7 +31,8 @@ def write_preview(run: RunFolder, step: int, arrays: Mapping[str, Any]) -> str:
 
 
 def read_preview(run: RunFolder, which: Literal["first", "last"]) -> dict[str, NDArray[np.float32]]:
-    """Return the arrays of the run's first or last preview by name, each (sample, z, y, x)."""
+    """Return the volumes of the run's first or last preview by name, each (sample, z, y, x)."""
     files = sorted(run.previews.glob("step_*.npz"))
     with np.load(files[0] if which == "first" else files[-1]) as arrays:
-        return {name: arrays[name].astype(np.float32) for name in arrays.files}
+        found = {name: arrays[name] for name in arrays.files}
+    return {name: array.astype(np.float32) for name, array in found.items() if array.ndim == _VOLUMES}

@@ -20,6 +20,7 @@ from genesis_core.sampling.labelled_cache import CachedCase, open_cached_case
 from genesis_core.sampling.labelled_sampler import LabelledSampler
 from genesis_core.sampling.labelled_settings import LabelledSamplingSettings
 from genesis_core.targets.augmentation_settings import AugmentationSettings
+from genesis_core.targets.preview_region import MOST_VOXELS, region_around
 from genesis_core.targets.segmentation import SegmentationTask
 from genesis_core.targets.segmentation_target import UNKNOWN, Target
 from genesis_core.training.loop import Training
@@ -178,11 +179,82 @@ def test_pooled_dice_is_that_of_all_voxels_together(phantoms: list[CachedCase]) 
 def test_previews_are_small_maps_a_viewer_can_show(phantoms: list[CachedCase], activation: str) -> None:
     own = task(phantoms, activation)
     arrays = own.preview(Answer(own))
-    assert set(arrays) == {"image", "reference", "prediction"}
-    assert all(array.shape == (4, 16, 24, 24) for array in arrays.values())
+    samples = [arrays[name] for name in ("image", "reference", "prediction")]
+    assert all(array.shape == (4, 16, 24, 24) for array in samples)
     assert arrays["image"].dtype == np.float16
     assert arrays["reference"].dtype == arrays["prediction"].dtype == np.uint8
     assert set(np.unique(arrays["reference"])) <= {0, 1, 2, 3}
+
+
+def test_a_preview_shows_the_structures_of_a_held_out_case_with_names_and_colours(phantoms: list[CachedCase]) -> None:
+    own = task(phantoms)
+    arrays = own.preview(Answer(own))
+    case = phantoms[1]
+    # Two windows along each axis hold the lungs of this small scan.
+    assert arrays["case_image"].shape[0] == 1
+    size = arrays["case_image"].shape[1:]
+    assert size == arrays["case_reference"].shape[1:] == arrays["case_prediction"].shape[1:]
+    assert all(one <= most for one, most in zip(size, (32, 48, 48), strict=True))
+    assert str(arrays["case"]) == case.id
+    assert arrays["case_spacing"].tolist() == list(case.geometry.spacing)
+    assert arrays["structures"].tolist() == ["lung_right", "lung_left", "heart"]
+    assert arrays["colours"].shape == (3, 3)
+    # What the windows were put together to is what the scan holds there: the answer is a function of the image.
+    assert np.array_equal(arrays["case_prediction"] == 1, arrays["case_image"].astype(np.float32) < 0.3)
+    images, layers = case.read((0, 0, 0), case.shape)
+    found = [
+        (z, y, x)
+        for z in range(case.shape[0] - size[0] + 1)
+        for y in range(case.shape[1] - size[1] + 1)
+        for x in range(case.shape[2] - size[2] + 1)
+        if np.array_equal(
+            images[0, z : z + size[0], y : y + size[1], x : x + size[2]].astype(np.float16), arrays["case_image"][0]
+        )
+    ]
+    assert len(found) == 1
+    z, y, x = found[0]
+    assert np.array_equal(layers[0, z : z + size[0], y : y + size[1], x : x + size[2]], arrays["case_reference"][0])
+    assert set(np.unique(arrays["case_reference"])) == {0, 1, 2, 3}
+    again = own.preview(Answer(own))
+    assert np.array_equal(arrays["case_image"], again["case_image"])
+
+
+def test_a_scan_smaller_than_the_window_is_shown_whole(phantoms: list[CachedCase]) -> None:
+    own = SegmentationTask(
+        Target(LUNGS, "softmax"),
+        sampler(phantoms[:1], (64, 64, 80)),
+        sampler(phantoms[1:], (64, 64, 80)),
+        OFF,
+        seed=0,
+        validation_samples=1,
+        batch_size=1,
+    )
+    arrays = own.preview(Answer(own))
+    images, layers = phantoms[1].read((0, 0, 0), phantoms[1].shape)
+    assert np.array_equal(arrays["case_image"][0], images[0].astype(np.float16))
+    assert np.array_equal(arrays["case_reference"][0], layers[0])
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "scan", "window"),
+    [
+        ((0, 0, 0), (10, 10, 10), (100, 100, 100), (16, 16, 16)),
+        ((90, 0, 40), (100, 100, 60), (100, 100, 100), (16, 16, 16)),
+        ((0, 0, 0), (500, 500, 500), (500, 512, 512), (128, 160, 160)),
+        ((3, 3, 3), (5, 5, 5), (8, 40, 40), (16, 16, 16)),
+    ],
+)
+def test_the_region_lies_in_the_scan_and_is_bounded(low: Any, high: Any, scan: Any, window: Any) -> None:
+    corners = np.array([low, np.subtract(high, 1)])
+    start, size = region_around([corners], scan, window)
+    for axis in range(3):
+        assert start[axis] >= 0
+        assert start[axis] + size[axis] <= scan[axis]
+        assert min(window[axis], scan[axis]) <= size[axis] <= 2 * window[axis]
+        if size[axis] >= high[axis] - low[axis]:
+            assert start[axis] <= low[axis]
+            assert high[axis] <= start[axis] + size[axis]
+    assert np.prod(size) <= max(MOST_VOXELS, np.prod(window))
 
 
 def test_a_network_that_finds_nothing_is_named_after_a_while_and_forgiven_when_it_recovers(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from finetune_driving import make_labelled
 from napari.resources._icons import build_theme_svgs
 from npe2 import PluginManifest
 from qtpy.QtCore import QDir
@@ -15,12 +16,18 @@ from training_runs import make_scans
 from napari_genesis.jobs.devices import Device
 from napari_genesis.jobs.queues import application_jobs, forget_jobs
 from napari_genesis.jobs.step_time import StepTime
+from napari_genesis.training.finetuning.finetune_dock import FinetuneDock
 from napari_genesis.training.pretrain_dock import PretrainDock
 
 
 @pytest.fixture(scope="session")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_scans(tmp_path_factory.mktemp("scans") / "thorax")
+
+
+@pytest.fixture(scope="session")
+def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_labelled(tmp_path_factory.mktemp("set") / "labelled")
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +37,7 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     measured = StepTime(0.5, 3 << 28)
     devices = [Device("cpu", "2 cores", 19 << 30, 24 << 30)]
-    monkeypatch.setattr("napari_genesis.training.pretrain_dock.find_devices", lambda: devices)
+    monkeypatch.setattr("napari_genesis.training.looking.find_devices", lambda: devices)
     monkeypatch.setattr("napari_genesis.training.estimating.measure_step_time", lambda _settings: measured)
     monkeypatch.setattr("napari_genesis.training.estimating.known_step_time", lambda _settings: None)
     yield
@@ -59,6 +66,18 @@ def open_dock(viewer: Any, qtbot: Any) -> Callable[[], PretrainDock]:
 
     def open_one() -> PretrainDock:
         _, dock = viewer.window.add_plugin_dock_widget("napari-genesis", "Pretrain")
+        qtbot.waitUntil(lambda: dock.has_looked, timeout=30_000)
+        return dock
+
+    return open_one
+
+
+@pytest.fixture
+def open_finetune(viewer: Any, qtbot: Any) -> Callable[[], FinetuneDock]:
+    """Open the Fine-tune dock from the plugin menu's command, and wait until it has looked around."""
+
+    def open_one() -> FinetuneDock:
+        _, dock = viewer.window.add_plugin_dock_widget("napari-genesis", "Fine-tune")
         qtbot.waitUntil(lambda: dock.has_looked, timeout=30_000)
         return dock
 

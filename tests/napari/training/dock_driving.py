@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QApplication
 from training_runs import ENDLESS, TINY
 
@@ -45,6 +46,15 @@ def start(qtbot: Any, dock: PretrainDock, scans: Path, steps: int = ENDLESS) -> 
     press(qtbot, dock.controls.start_button)
     assert dock.job is not None
     return dock.job
+
+
+def drop(widget: Any, path: Path) -> None:
+    """Drop a file or a folder onto a widget."""
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    action, button, modifier = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
+    QApplication.sendEvent(widget, QDragEnterEvent(QPoint(5, 5), action, data, button, modifier))
+    QApplication.sendEvent(widget, QDropEvent(QPointF(5, 5), action, data, button, modifier))
 
 
 def picture(viewer: Any, name: str) -> None:

@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from dock_driving import press, set_up, start
-from qtpy.QtCore import QEvent, QMimeData, QPoint, QPointF, Qt, QUrl
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
+from dock_driving import drop, press, set_up, start
+from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication
 from training_runs import ENDLESS, prepared, wait_for_state, wait_for_step
 
@@ -37,14 +36,6 @@ def close(viewer: Any, dock: PretrainDock) -> None:
     dock.deleteLater()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     QApplication.processEvents()
-
-
-def drop(widget: Any, path: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
-    action, button, modifier = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-    QApplication.sendEvent(widget, QDragEnterEvent(QPoint(5, 5), action, data, button, modifier))
-    QApplication.sendEvent(widget, QDropEvent(QPointF(5, 5), action, data, button, modifier))
 
 
 def test_a_run_is_started_watched_stopped_and_resumed(open_dock: Open, viewer: Any, scans: Path, qtbot: Any) -> None:
