@@ -1,6 +1,6 @@
 """A folder of scans, by the very functions of the commands `segment` and `restore`: same files, same messages.
 
-This file only listens to what they say, and asks them to end as Ctrl-C would, between two windows.
+This file only listens to what they say; they ask the dock between two windows whether to end.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import click
 
 from genesis_core.cli.output import Output
 from genesis_core.errors import OutputExistsError, SettingsError
-from genesis_core.inference.sliding_window import Stopped
 from napari_genesis.apply.progress import Progress, Reporting
 
 if TYPE_CHECKING:
     from genesis_core.cli.restore import RestoreSettings
     from genesis_core.cli.segment import SegmentSettings
+
+# Of a bar, for each scan.
+_STEPS = 1000
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,6 @@ class FolderDone:
     said: str
 
 
-class _Wanted(KeyboardInterrupt):
-    """Raised where Ctrl-C would strike: the command says how to go on, leaves no half-written file, and ends."""
-
-
 class _Listening(Output):
     """Where a command says what it does; what programs hear becomes progress."""
 
@@ -46,7 +44,6 @@ class _Listening(Output):
         self.warned: list[str] = []
         self.failed: list[tuple[str, str]] = []
         self.finished: dict[str, Any] = {}
-        self._scans = 0
 
     def say(self, text: str) -> None:
         self.said.append(text)
@@ -56,20 +53,26 @@ class _Listening(Output):
 
     def record(self, values: dict[str, Any]) -> None:
         event = values["event"]
-        if event == "progress":
-            if self._report.stop():
-                raise _Wanted
-            self._report.latest = Progress(
-                f"scan {self._scans + 1}: {values['scan']}", values["done"], values["total"], values["seconds_left"]
-            )
-            return
-        if event == "failed":
+        if event in ("begun", "progress"):
+            self._report.latest = _place(values)
+        elif event == "failed":
             self.failed.append((values["scan"], values["reason"]))
-        if event == "finished":
+        elif event == "finished":
             self.finished = values
-        elif event != "stopped":
-            self._scans += 1
-            self._report.begin(f"scan {self._scans + 1}")
+
+
+def _place(values: dict[str, Any]) -> Progress:
+    """Return how far the folder is. Before a scan's first window ("begun") only the others' time can be known."""
+    number, scans, total = values["number"], values["scans"], values.get("total", 1)
+    here, everything = values.get("seconds_left"), values["seconds_left_all"]
+    return Progress(
+        f"scan {number} of {scans}: {values['scan']}",
+        round(_STEPS * (number - 1 + values.get("done", 0) / total)),
+        _STEPS * scans,
+        here if everything is None else everything,
+        counted="scans",
+        only_this=everything is None,
+    )
 
 
 def apply_to_folder(settings: SegmentSettings | RestoreSettings, report: Reporting) -> FolderDone:
@@ -86,13 +89,11 @@ def apply_to_folder(settings: SegmentSettings | RestoreSettings, report: Reporti
         if isinstance(settings, SegmentSettings):
             from genesis_core.cli.segment import run as run_segment
 
-            run_segment(settings, output)
+            run_segment(settings, output, stop=report.stop)
         else:
             from genesis_core.cli.restore import run as run_restore
 
-            run_restore(settings, output)
-    except _Wanted:
-        raise Stopped(output.said[-1] if output.said else "stopped") from None
+            run_restore(settings, output, stop=report.stop)
     except OutputExistsError:
         raise OutputExistsError(
             f"{settings.out} holds results of these scans already, and nothing is overwritten: choose another folder "

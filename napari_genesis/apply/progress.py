@@ -6,29 +6,38 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from genesis_core.durations import duration
 
 
 @dataclass(frozen=True)
 class Progress:
-    """phase: what is being done, in words. done, total: windows; total is 0 where there is nothing to count.
+    """phase: what is being done, in words. done, total: for a bar; total is 0 where there is nothing to count.
 
-    seconds_left: about how long the counted part will still take; None where nobody knows yet.
+    counted: what they count. "windows": of the one scan there is. "scans": parts of a whole folder.
+    seconds_left: about how long it will still take; None where nobody knows yet. only_this: of a folder, the time left
+    is the present scan's alone.
     """
 
     phase: str
     done: int = 0
     total: int = 0
     seconds_left: float | None = None
+    counted: Literal["windows", "scans"] = "windows"
+    only_this: bool = False
 
     @property
     def words(self) -> str:
-        """The progress as one line: "window 12 of 80, 35 s left"."""
+        """The progress as one line: "segmenting, window 12 of 80, 35 s left", "scan 3 of 20: p7, about 4 min left"."""
         if not self.total:
             return self.phase
-        left = "" if self.seconds_left is None else f", {duration(self.seconds_left)} left"
-        return f"{self.phase}, window {self.done} of {self.total}{left}"
+        left = "" if self.seconds_left is None else f"{duration(self.seconds_left)} left"
+        if self.counted == "windows":
+            return f"{self.phase}, window {self.done} of {self.total}{left and f', {left}'}"
+        if not left:
+            return self.phase
+        return f"{self.phase}, {left} of this one" if self.only_this else f"{self.phase}, about {left}"
 
 
 class Reporting:

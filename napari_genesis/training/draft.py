@@ -80,6 +80,16 @@ class PretrainDraft(TrainingDraft):
     scans: Path | None = None
     recipe: RecipeChoice = RecipeChoice()
 
+    def with_preset(self, preset: str) -> PretrainDraft:
+        """Return the draft with another preset, the recipe that belongs to it, and nothing changed about it."""
+        own = PRESETS.get(preset, {}).get("recipe")
+        left = PRESETS.get(self.preset, {}).get("recipe")
+        changed = super().with_preset(preset)
+        if own is not None:
+            return replace(changed, recipe=RecipeChoice(name=own))
+        # A preset's own recipe goes with it; one that the user chose stays.
+        return replace(changed, recipe=RecipeChoice()) if self.recipe == RecipeChoice(name=left or "") else changed
+
     @classmethod
     def of_settings(cls, settings: PretrainSettings, recipe: RecipeChoice) -> PretrainDraft:
         """Return the draft of a run like one that there is; what its form has no place for stands in `changed`.
@@ -121,7 +131,7 @@ def command_line(draft: PretrainDraft, out: Path, recipe_file: Path | None) -> s
     if draft.preset in PRESETS and draft.preset != "standard":
         words += ["--preset", draft.preset]
     recipe = recipe_file or (draft.recipe.path if draft.recipe.kind == "file" else draft.recipe.name)
-    if str(recipe) != "genesis":
+    if str(recipe) != PRESETS.get(draft.preset, {}).get("recipe", "genesis"):
         words += ["--recipe", str(recipe)]
     quick = {key: value for key, value in dotted(_QUICK).items() if key not in draft.changed}
     preset = set_words(quick) if draft.preset == QUICK_LOOK else []

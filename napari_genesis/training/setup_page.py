@@ -83,7 +83,10 @@ class SetupPage(QWidget):
 
     def edit(self, draft: PretrainDraft) -> None:
         """Take another draft."""
+        other_recipe = draft.recipe != self.draft.recipe
         self.draft = draft
+        if other_recipe:
+            self.list_recipes()
         self.show_all()
         self.edited.emit()
 

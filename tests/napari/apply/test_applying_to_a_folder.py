@@ -14,10 +14,14 @@ from apply_driving import rest, run
 from qtpy.QtWidgets import QApplication, QFileDialog
 
 from genesis_core.cli.main import run as run_command
+from genesis_core.cli.restore import RestoreSettings
+from genesis_core.inference.sliding_window import Stopped
 from genesis_core.phantom.thorax import make_phantom
 from genesis_core.volumes.reading import read_volume
 from genesis_core.volumes.writing import write_volume
 from napari_genesis.apply.apply_dock import ApplyDock
+from napari_genesis.apply.folder_work import apply_to_folder
+from napari_genesis.apply.progress import Progress, Reporting
 
 pytestmark = pytest.mark.gui
 Open = Callable[..., ApplyDock]
@@ -110,7 +114,7 @@ def test_stopped_between_windows_it_goes_on_from_there(
     dock.parts.options.overlap.editor.moved.emit(0.9, True)
 
     def stop_in_the_second(progress: Any) -> None:
-        if progress.phase.startswith("scan 2: more/b") and progress.done:
+        if progress.phase.startswith("scan 2 of 2: more/b") and progress.done > 1000:
             dock.parts.cancel.click()
 
     dock.running.progressed.connect(stop_in_the_second)
@@ -149,3 +153,53 @@ def test_what_is_missing_is_said_before_it_starts(
     run(qtbot, dock)
     assert "no scan there" in dock.parts.trouble.text()
     rest(qtbot, dock)
+
+
+def test_a_folder_tells_which_scan_of_how_many_and_the_time_left(scans: Path, models: Path, tmp_path: Path) -> None:
+    told: list[Progress] = []
+
+    class Noting(Reporting):
+        def stop(self) -> bool:
+            told.append(self.latest)
+            return super().stop()
+
+    write_volume(make_phantom(3, shape=(16, 40, 40)).volume, scans / "z.nii.gz")
+    settings = RestoreSettings(scan=scans, model=models / "runs" / "restorer", out=tmp_path / "out", device="cpu")
+    done = apply_to_folder(settings, Noting())
+    assert (done.done, done.skipped, done.failed) == (3, 0, ())
+    assert told[0].words == "loading the model"
+    places = [progress for progress in told if progress.total]
+    assert list(dict.fromkeys(place.phase for place in places)) == [
+        "scan 1 of 3: a.nii.gz",
+        "scan 2 of 3: more/b.nii.gz",
+        "scan 3 of 3: z.nii.gz",
+    ]
+    # The bar runs once, over all of them.
+    assert [place.done for place in places] == sorted(place.done for place in places)
+    assert {place.total for place in places} == {3000}
+    first = next(place for place in places)
+    assert first.words == "scan 1 of 3: a.nii.gz"
+    later = [place for place in places if place.phase.startswith("scan 2")]
+    assert all(place.words.startswith("scan 2 of 3: more/b.nii.gz, about ") for place in later)
+
+
+@pytest.mark.parametrize(
+    ("progress", "words"),
+    [
+        (Progress("reading"), "reading"),
+        (Progress("segmenting", 12, 80, 35.0), "segmenting, window 12 of 80, 35 s left"),
+        (Progress("scan 3 of 20", 2400, 20000, 240.0, "scans"), "scan 3 of 20, about 4 min left"),
+        (Progress("scan 1 of 20", 400, 20000, 35.0, "scans", True), "scan 1 of 20, 35 s left of this one"),
+        (Progress("scan 1 of 20", 0, 20000, None, "scans", True), "scan 1 of 20"),
+    ],
+)
+def test_progress_in_words(progress: Progress, words: str) -> None:
+    assert progress.words == words
+
+
+def test_a_folder_is_left_at_once_when_asked(scans: Path, models: Path, tmp_path: Path) -> None:
+    report = Reporting()
+    report.ask_to_stop()
+    settings = RestoreSettings(scan=scans, model=models / "runs" / "restorer", out=tmp_path / "out", device="cpu")
+    with pytest.raises(Stopped, match="Stopped: 0 of 2 scans restored; --skip-existing goes on from here"):
+        apply_to_folder(settings, report)

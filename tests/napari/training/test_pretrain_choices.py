@@ -50,6 +50,18 @@ def test_a_change_is_laid_over_the_preset_and_a_wrong_one_refused() -> None:
     assert draft.with_preset("standard").changed == {}
 
 
+def test_a_preset_brings_its_recipe_and_takes_it_away_again() -> None:
+    draft = PretrainDraft(scans=Path("scans")).with_preset("inpainting")
+    assert draft.recipe == RecipeChoice(name="inpainting")
+    assert draft.settings(None, draft.recipe.read(Path("none"))).loss_region == "replaced"
+    assert command_line(draft, Path("a"), None) == (
+        "napari-genesis pretrain scans --out a --preset inpainting --max-hours 1"
+    )
+    assert draft.with_preset("published").recipe == RecipeChoice(name="genesis")
+    own = replace(draft, recipe=RecipeChoice(name="outer_cutout"))
+    assert own.with_preset("standard").recipe == RecipeChoice(name="outer_cutout")
+
+
 def test_the_command_names_what_differs_and_no_more() -> None:
     draft = PretrainDraft(scans=Path("/data/my scans"), budget="1 hour")
     assert command_line(draft, Path("runs/a"), None) == (

@@ -1,0 +1,128 @@
+"""The row of actions at the bottom of the Review dock: those of the page that is shown, and a menu of the rest."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QAction
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
+
+from napari_genesis.training.job_controls import JobControls
+
+# What each key does; none of them is napari's own (0.9): Ctrl+Backspace would remove layers, Ctrl+Shift+Z repeats a
+# stroke, P and F and the digits are tools of Labels.
+KEYS = {
+    "next": "N",
+    "previous": "Shift+N",
+    "place": "J",
+    "place back": "Shift+J",
+    "accept": "Ctrl+Return",
+    "reject": "Ctrl+Shift+R",
+    "flag": "Ctrl+Shift+F",
+    "undo": "Ctrl+Alt+Z",
+}
+
+_BEGIN = "Make the review, and let the model draw on every scan."
+
+
+class Actions(QWidget):
+    """Emits what is pressed. `jobs` are the actions of a training."""
+
+    begin = Signal()
+    rank = Signal()
+    stop_ranking = Signal()
+    open = Signal()
+    accept = Signal()
+    reject = Signal()
+    flag = Signal()
+    undo = Signal()
+    give_up = Signal()
+    copy_command = Signal()
+    open_folder = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.begin_button = _button("Begin and rank", _BEGIN, self.begin)
+        self.rank_button = _button("Rank", "Let the model draw on every scan that has no proposal yet.", self.rank)
+        self.stop_button = _button("Stop", "What is ranked stays, and Rank goes on.", self.stop_ranking)
+        self.open_button = _button("Open", "Open the chosen case (double click, Return).", self.open)
+        self.accept_button = _button(
+            "Accept",
+            f"Copy image and labels into the training set, with who, when and what changed: {KEYS['accept']}\n"
+            "Nothing is overwritten, it can be undone, and no training begins by it.",
+            self.accept,
+        )
+        self.reject_button = _button(
+            "Reject", f"Not to be used for training; the draft is kept: {KEYS['reject']}", self.reject
+        )
+        self.flag_button = _button("Flag", f"Mark the case, to come back to it: {KEYS['flag']}", self.flag)
+        self.jobs = JobControls()
+        self.more = QToolButton()
+        self.more.setText("more")
+        self.more.setAccessibleName("more")
+        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.more.setMinimumWidth(self.more.sizeHint().width() + 14)
+        menu = QMenu(self.more)
+        self.undo_action = _action(f"Undo the last decision\t{KEYS['undo']}", self.undo, menu)
+        self.give_up_action = _action("Give up the draft, back to the proposal", self.give_up, menu)
+        self.copy_action = _action("Copy the same as a command", self.copy_command, menu)
+        self.folder_action = _action("Show the review's folder", self.open_folder, menu)
+        self.more.setMenu(menu)
+        self._buttons = (
+            self.begin_button, self.rank_button, self.stop_button, self.open_button, self.accept_button,
+            self.reject_button, self.flag_button,
+        )  # fmt: skip
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        for button in self._buttons:
+            layout.addWidget(button, 1)
+        layout.addWidget(self.jobs, 1)
+        layout.addWidget(self.more)
+
+    def show_setup(self, why_not: str) -> None:
+        """Show the actions of a review that is being set up. why_not: what is missing for it to begin."""
+        self.begin_button.setEnabled(not why_not)
+        self.begin_button.setToolTip(why_not or _BEGIN)
+        self._show(self.begin_button)
+
+    def show_queue(self, *, ranking: bool, stopping: bool, chosen: bool, words: str) -> None:
+        """Show the actions of the queue. words: on the button that ranks."""
+        self.rank_button.setText(words)
+        self.stop_button.setEnabled(not stopping)
+        self.open_button.setEnabled(chosen)
+        self._show(self.open_button, self.stop_button if ranking else self.rank_button)
+
+    def show_case(self, *, can_decide: bool, accepted: bool, flagged: bool) -> None:
+        """Show the actions of a case."""
+        self.accept_button.setEnabled(can_decide and not accepted)
+        self.accept_button.setText("Accepted" if accepted else "Accept")
+        self.reject_button.setEnabled(can_decide and not accepted)
+        self.flag_button.setEnabled(can_decide)
+        self.flag_button.setText("Unflag" if flagged else "Flag")
+        self._show(self.accept_button, self.reject_button, self.flag_button)
+
+    def show_jobs(self) -> None:
+        """Show the actions of a training, which has a menu of its own."""
+        self._show()
+        self.jobs.show()
+        self.more.hide()
+
+    def _show(self, *shown: QPushButton) -> None:
+        for button in self._buttons:
+            button.setVisible(button in shown)
+        self.jobs.hide()
+        self.more.show()
+
+
+def _button(text: str, tip: str, signal: object) -> QPushButton:
+    button = QPushButton(text)
+    button.setToolTip(tip)
+    button.clicked.connect(lambda: signal.emit())  # type: ignore[attr-defined]
+    return button
+
+
+def _action(text: str, signal: object, menu: QMenu) -> QAction:
+    action = QAction(text, menu)
+    action.triggered.connect(lambda: signal.emit())  # type: ignore[attr-defined]
+    menu.addAction(action)
+    return action

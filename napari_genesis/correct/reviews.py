@@ -1,0 +1,79 @@
+"""Which reviews and models a workspace has to offer, and what is known of a review at a glance. For a thread. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genesis_core.errors import GenesisError
+from napari_genesis.apply.models import ModelEntry, find_models
+
+if TYPE_CHECKING:
+    from genesis_core.studies.review import CaseState, Proposal, Review
+    from genesis_core.training.round_chain import Round
+
+_FILE = "review.yaml"
+
+
+@dataclass(frozen=True)
+class Offer:
+    """reviews: folders, the newest first. models: fine-tuned runs that can be reviewed, the newest first."""
+
+    reviews: tuple[Path, ...] = ()
+    models: tuple[ModelEntry, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class ReviewRead:
+    """All that is shown of a review. run: what proposes now, and is continued. since: cases accepted since it began.
+
+    trouble: what of it could not be read, in words.
+    """
+
+    review: Review
+    run: Path
+    proposals: tuple[Proposal, ...]
+    states: dict[str, CaseState]
+    rounds: tuple[Round, ...]
+    trouble: str = ""
+
+    @property
+    def accepted(self) -> int:
+        """How many cases are accepted in all."""
+        return sum(state.state == "accepted" for state in self.states.values())
+
+    @property
+    def since(self) -> int:
+        """How many were accepted since the newest round of corrections was begun."""
+        return max(0, self.accepted - max((one.corrected for one in self.rounds), default=0))
+
+
+def reviews_folder(workspace: Path) -> Path:
+    """Return where a workspace keeps its reviews."""
+    return workspace / "reviews"
+
+
+def find_offer(workspace: Path) -> Offer:
+    """Return what a workspace has to offer; folders that cannot be listed have nothing."""
+    try:
+        found = [one.parent for one in reviews_folder(workspace).glob(f"*/{_FILE}")]
+        found.sort(key=lambda one: (one / _FILE).stat().st_mtime, reverse=True)
+    except OSError:
+        found = []
+    entries = tuple(one for one in find_models(workspace).entries if one.segments and (one.path / "run.yaml").is_file())
+    return Offer(tuple(found), entries)
+
+
+def read_review(folder: Path) -> ReviewRead:
+    """Read a review. Raises GenesisError if there is none; a damaged part of it is told in `trouble`."""
+    from genesis_core.studies.review import Review, read_proposals, read_states
+    from genesis_core.training.round_chain import rounds_of
+
+    review = Review.open(folder)
+    trouble, rounds = "", tuple[Any, ...]()
+    try:
+        rounds = tuple(rounds_of(review.rounds[-1]))
+    except (GenesisError, OSError) as problem:
+        trouble = str(problem)
+    return ReviewRead(review, review.run, tuple(read_proposals(review)), read_states(review), rounds, trouble)
