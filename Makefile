@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 XVFB := xvfb-run -a -s "-screen 0 1280x800x24 +extension GLX"
 DEMO := demo
 
-.PHONY: help install demo test test-all test-pyside6 bench gui docs docs-images clean
+.PHONY: help install demo test test-all test-pyside6 bench bench-gpu gui docs docs-images site clean
 help:  ## show this list
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
@@ -44,14 +44,21 @@ bench: $(STAMP)  ## measure, beside the nearest peers
 	@bash tools/require_debian.sh display
 	for file in benchmarks/bench_*.py; do $(XVFB) $(BIN)/python $$file || exit 1; done
 
+bench-gpu: $(STAMP)  ## measure training steps on a GPU: make bench-gpu ARGS="--out gpu.md"
+	$(BIN)/python benchmarks/bench_gpu.py $(ARGS)
+
 gui: $(STAMP)  ## open napari with a synthetic thorax CT
 	$(BIN)/python -m napari_genesis
 
 docs: $(STAMP)  ## write docs/settings.md and docs/cli.md from the declarations
 	$(BIN)/python docs/write_reference.py
 
-docs-images:  ## take the pictures in docs/images anew from the screenshots that tests made
-	for picture in docs/images/*.png; do made=build/screenshots/$$(basename $$picture); ! test -f $$made || cp $$made $$picture; done
+site: $(STAMP)  ## build the user guide into build/site, and refuse dead links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "open build/site/index.html, or with search: $(BIN)/mkdocs serve"
+
+docs-images: $(STAMP)  ## take the pictures in docs/images anew from the screenshots that tests made
+	$(BIN)/python docs/take_pictures.py
 
 clean:  ## remove what the other targets made, except .venv and demo
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache

@@ -92,6 +92,9 @@ class TrainingReport:
         for key, reason in event["reasons"].items():
             self._say(f"  {key} = {reason}")
 
+    def _on_corrupting(self, event: dict[str, Any]) -> None:
+        self._say(event["message"])
+
     def _on_transfer(self, event: dict[str, Any]) -> None:
         self._say(event["message"])
 

@@ -34,10 +34,15 @@ def apply_one(x: ArrayLike, draw: Draw) -> Voxels:
 
 def apply_batch(x: ArrayLike, draws: Sequence[Draw], threads: int | None) -> Voxels:
     """Apply one draw to each sample of a batch."""
-    source = _batch(x, len(draws), "draws")
-    for draw in draws:
-        _match(source.shape[2:], draw)
+    source = _matched(x, draws)
     return _each(source, lambda index: draws[index], threads)
+
+
+def check_batch(x: ArrayLike, draws: Sequence[Draw]) -> Voxels:
+    """Return a batch as contiguous float32. Raises RecipeError unless it fits its draws and lies in [0, 1]."""
+    source = _matched(x, draws)
+    _check_range(source)
+    return source
 
 
 def corrupt_one(recipe: Recipe, x: ArrayLike, seed: int) -> Voxels:
@@ -118,6 +123,13 @@ def _batch(x: ArrayLike, count: int, what: str) -> Voxels:
         )
     if len(source) != count:
         raise RecipeError(f"{count} {what} for a batch of {len(source)}: one is needed for each sample")
+    return source
+
+
+def _matched(x: ArrayLike, draws: Sequence[Draw]) -> Voxels:
+    source = _batch(x, len(draws), "draws")
+    for draw in draws:
+        _match(source.shape[2:], draw)
     return source
 
 

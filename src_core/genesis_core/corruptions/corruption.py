@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from genesis_core.corruptions.torch_engine.version import DeviceVersion
+
 # Spatial shape (z, y, x); a 2D image is one slice, (1, y, x).
 Shape3 = tuple[int, int, int]
 
@@ -25,6 +27,7 @@ class Corruption(Settings, ABC):
     A new one is a file with a subclass, holding a `kind` (its name in recipes), a `label` (in words), `teaches` (a
     sentence on what undoing it teaches a network), `decided` (the model of what it draws), `replaces` (whether it
     throws the content of voxels away, which `replaced` then names) and the methods below, and one line in `registry`.
+    With `on_device` besides, it also runs on the device that trains; without, its recipes run on the CPU.
     Random numbers are hashed from the step's key with `genesis_core.randomness`; nothing else may decide anything.
     """
 
@@ -52,4 +55,8 @@ class Corruption(Settings, ABC):
 
     def replaced(self, decided: Any, shape: Shape3) -> NDArray[np.bool_] | None:
         """Return the voxels (z, y, x) whose content is thrown away, or None if this corruption throws nothing away."""
+        return None
+
+    def on_device(self) -> DeviceVersion | None:
+        """Return this corruption for the torch engine, or None if only the compiled engine knows it."""
         return None

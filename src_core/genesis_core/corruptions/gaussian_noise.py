@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from genesis_core.corruptions.torch_engine.version import DeviceVersion
+
 
 class NoiseLevel(Decided):
     """How strong the noise of one draw is."""
@@ -52,6 +54,11 @@ class GaussianNoise(Corruption):
         steps = normal_quantiles() * np.float32(decided.sigma)
         for channel in range(len(out)):
             add_noise(source[channel].reshape(-1), out[channel].reshape(-1), steps, noise_key(key, channel))
+
+    def on_device(self) -> DeviceVersion:
+        from genesis_core.corruptions.torch_engine.gaussian import GaussianNoiseOnDevice
+
+        return GaussianNoiseOnDevice()
 
     def describe(self, decided: Any, shape: Shape3) -> str:
         return f"{self.label}: standard deviation {decided.sigma:.3f} of the intensity range"

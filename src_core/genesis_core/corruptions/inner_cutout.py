@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from genesis_core.corruptions.torch_engine.version import DeviceVersion
+
 
 class InnerCutout(Corruption):
     """Paint boxes over, each voxel with its own uniform noise or each box with one constant.
@@ -94,6 +96,11 @@ class InnerCutout(Corruption):
             return
         for channel in range(len(out)):
             noise_inside(out[channel].reshape(-1), shape[1], shape[2], boxes, noise_key(key, channel))
+
+    def on_device(self) -> DeviceVersion:
+        from genesis_core.corruptions.torch_engine.cutouts import CutoutOnDevice
+
+        return CutoutOnDevice(self.kind, outside=False, constant=self.fill == "constant")
 
     def describe(self, decided: Any, shape: Shape3) -> str:
         count = len(decided.boxes)

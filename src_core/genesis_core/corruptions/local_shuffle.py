@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from genesis_core.corruptions.torch_engine.version import DeviceVersion
+
 
 class LocalShuffle(Corruption):
     """Permute the voxels inside each of many windows.
@@ -69,6 +71,11 @@ class LocalShuffle(Corruption):
             np.copyto(out, source)
         for channel in range(len(out)):
             shuffle_windows(original[channel].reshape(-1), out[channel].reshape(-1), rows, columns, windows, order)
+
+    def on_device(self) -> DeviceVersion:
+        from genesis_core.corruptions.torch_engine.shuffling import ShuffleOnDevice
+
+        return ShuffleOnDevice(self)
 
     def describe(self, decided: Any, shape: Shape3) -> str:
         edges = " x ".join(str(edge) for edge in self.largest(shape))

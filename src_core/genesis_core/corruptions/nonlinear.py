@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from genesis_core.corruptions.torch_engine.version import DeviceVersion
+
 
 class Point(Settings):
     """A control point of an intensity curve."""
@@ -41,16 +43,22 @@ class Curve(Decided):
         return out
 
     def _look_up(self, source: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        from genesis_core.corruptions.kernels.curve import look_up
+
+        look_up(source, out, *self.table())
+
+    def table(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
+        """Return the curve as a table, (base, slope, child): see `kernels.curve`."""
         import numpy as np
 
-        from genesis_core.corruptions.kernels.curve import CAPACITY, build_table, look_up
+        from genesis_core.corruptions.kernels.curve import CAPACITY, build_table
 
         base, slope = np.empty(CAPACITY, np.float32), np.empty(CAPACITY, np.float32)
         child = np.empty(CAPACITY, np.int32)
         # The table knows rising curves and their mirror images.
         y1, y2 = (1.0 - self.first.y, 1.0 - self.second.y) if self.decreasing else (self.first.y, self.second.y)
         build_table(self.first.x, y1, self.second.x, y2, self.decreasing, base, slope, child)
-        look_up(source, out, base, slope, child)
+        return base, slope, child
 
 
 class Nonlinear(Corruption):
@@ -77,6 +85,11 @@ class Nonlinear(Corruption):
 
     def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
         decided._look_up(source.reshape(-1), out.reshape(-1))
+
+    def on_device(self) -> DeviceVersion:
+        from genesis_core.corruptions.torch_engine.curves import CurvesOnDevice
+
+        return CurvesOnDevice()
 
     def describe(self, decided: Any, shape: Shape3) -> str:
         way = "falling" if decided.decreasing else "rising"

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from genesis_core.corruptions.torch_engine.version import DeviceVersion
+
 
 class OuterCutout(Corruption):
     """Keep overlapping boxes and paint everything else over, with uniform noise or with one constant.
@@ -101,6 +103,11 @@ class OuterCutout(Corruption):
                 value,
                 source is not out,
             )
+
+    def on_device(self) -> DeviceVersion:
+        from genesis_core.corruptions.torch_engine.cutouts import CutoutOnDevice
+
+        return CutoutOnDevice(self.kind, outside=True, constant=self.fill == "constant")
 
     def describe(self, decided: Any, shape: Shape3) -> str:
         count = len(decided.boxes)

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from genesis_core.corruptions.torch_engine.version import DeviceVersion
+
 # Pairs drawn until two lie apart: enough for all sizes but the very largest, which are put beside each other.
 _TRIES = 64
 
@@ -86,6 +88,11 @@ class PatchShuffle(Corruption):
             kept = out[one].copy()
             out[one] = out[other]
             out[other] = kept
+
+    def on_device(self) -> DeviceVersion:
+        from genesis_core.corruptions.torch_engine.patches import PatchShuffleOnDevice
+
+        return PatchShuffleOnDevice()
 
     def describe(self, decided: Any, shape: Shape3) -> str:
         count = len(decided.swaps)

@@ -36,7 +36,10 @@ class RestorationTask:
     training, validation: samplers over disjoint scans; without `validation` the fixed set is drawn from the training
     scans and `held_out` is False. loss: "mse" (published), "mae" or "ssim". loss_region: "everywhere" (published), or
     only where a cut-out "replaced" the voxels: in-painting. validation_samples: size of the fixed set.
-    batch_size: samples per forward in validation. notes: what the samplers have to say to the user.
+    batch_size: samples per forward in validation. corrupt_on: "cpu", by the compiled engine, while batches are drawn;
+    or "device", by the torch engine, when their loss is asked for (`sample` then raises RecipeError for a recipe it
+    does not know). The fixed set is corrupted by the compiled engine either way, so that figures of both compare.
+    notes: what the samplers have to say to the user.
     """
 
     transfers: Literal["encoder", "encoder+decoder"] = "encoder+decoder"
@@ -52,6 +55,7 @@ class RestorationTask:
         loss_region: Region = "everywhere",
         validation_samples: int = 32,
         batch_size: int = 6,
+        corrupt_on: Literal["cpu", "device"] = "cpu",
     ) -> None:
         self.held_out = validation is not None
         self.notes = tuple(dict.fromkeys(training.notes + (validation.notes if validation else ())))
@@ -60,18 +64,23 @@ class RestorationTask:
         self._loss = loss
         self._region = loss_region
         self._batch_size = batch_size
+        self._on_device = corrupt_on == "device"
         # The fixed set is drawn once: a validation is comparable with the next only on the same corruptions.
         self._validation = self._draw(validation or training, seed, "validation", 0, range(validation_samples))
         self.validation_fallbacks = self._validation.fallbacks
         self._baselines = _baselines(self._validation, loss)
 
     def sample(self, seed: int, step: int, indices: Sequence[int]) -> Batch:
-        """Return corrupted inputs and original targets, (batch, 1, z, y, x) in [0, 1]."""
-        return self._draw(self._sampler, seed, "train", step, indices)
+        """Return corrupted inputs and original targets, (batch, 1, z, y, x) in [0, 1].
+
+        Where the device corrupts, inputs are the targets themselves, and the batch says what is to be done to them.
+        """
+        return self._draw(self._sampler, seed, "train", step, indices, on_device=self._on_device)
 
     def loss(self, network: nn.Module, batch: Batch) -> tuple[Tensor, dict[str, float]]:
         """Return the loss over the batch: over every voxel, or those that were replaced."""
-        return restoration_loss(_restore(network, batch.inputs), batch.targets, self._loss, batch.weights), {}
+        inputs = batch.inputs if batch.corruption is None else batch.corruption.apply(batch.inputs)
+        return restoration_loss(_restore(network, inputs), batch.targets, self._loss, batch.weights), {}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Return loss, both baselines and the spread on the fixed set.
@@ -111,27 +120,33 @@ class RestorationTask:
             "1e-3 or lower instead of sgd 1.0, network.norm=batch, more warm-up, or a recipe with less outer cut-out"
         )
 
-    def _draw(self, sampler: Sampler, seed: int, name: str, step: int, indices: Sequence[int]) -> Batch:
+    def _draw(
+        self, sampler: Sampler, seed: int, name: str, step: int, indices: Sequence[int], *, on_device: bool = False
+    ) -> Batch:
         import torch
 
         drawn = [sampler.sub_volume(name, step, index) for index in indices]
         targets = np.stack([sub_volume.array for sub_volume in drawn])[:, None]
         seeds = [stream(seed, "corrupt", name, step, index) for index in indices]
+        origins = tuple(sub_volume.origin for sub_volume in drawn)
+        fallbacks = sum(sub_volume.fallback for sub_volume in drawn)
+        if self._region == "everywhere" and not on_device:
+            inputs = torch.from_numpy(self._recipe(targets, seed=seeds))
+            return Batch(inputs, torch.from_numpy(targets), origins, len(drawn), fallbacks)
+        draws = [self._recipe.draw(targets.shape[2:], one) for one in seeds]
         weights = None
-        if self._region == "everywhere":
-            inputs = self._recipe(targets, seed=seeds)
-        else:
-            draws = [self._recipe.draw(targets.shape[2:], one) for one in seeds]
-            inputs = self._recipe.apply(targets, draws)
+        if self._region == "replaced":
             weights = torch.from_numpy(np.stack([draw.mask() for draw in draws])[:, None].astype(np.float32))
-        return Batch(
-            torch.from_numpy(inputs),
-            torch.from_numpy(targets),
-            tuple(sub_volume.origin for sub_volume in drawn),
-            drawn=len(drawn),
-            fallbacks=sum(sub_volume.fallback for sub_volume in drawn),
-            weights=weights,
-        )
+        if not on_device:
+            inputs = torch.from_numpy(self._recipe.apply(targets, draws))
+            return Batch(inputs, torch.from_numpy(targets), origins, len(drawn), fallbacks, weights)
+        from genesis_core.corruptions.torch_engine.plan import prepare
+
+        plan, original = prepare(targets, draws), torch.from_numpy(targets)
+        if torch.cuda.is_available():
+            # A GPU reads pinned memory by itself, while the CPU goes on.
+            plan, original = plan.pinned(), original.pin_memory()
+        return Batch(original, original, origins, len(drawn), fallbacks, weights, plan)
 
     def _restored(self, network: nn.Module, count: int) -> Any:
         import torch

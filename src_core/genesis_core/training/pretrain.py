@@ -138,6 +138,7 @@ def _train(
     from genesis_core.inference.predictor import choose_device
     from genesis_core.networks.registry import create_network
     from genesis_core.parallel import available_cores
+    from genesis_core.training.corruption_engine import choose_engine
     from genesis_core.training.hardware import resolve_precision
     from genesis_core.training.loop import Training
 
@@ -147,6 +148,9 @@ def _train(
     training = settings.training.model_copy(
         update={"threads": threads, "precision": resolve_precision(settings.training.precision, device)}
     )
+    begun = resume and (run.checkpoints / "last.pt").exists()
+    engine = choose_engine(settings.corrupt_on, settings.recipe, device, begun=begun)
+    settings = settings.model_copy(update={"corrupt_on": engine.corrupt_on})
     task = _make_task(settings, data)
     network = create_network(settings.network, seed=settings.seed).to(device)
     check_patch(network, 1, settings.sampling.patch_size)
@@ -167,7 +171,8 @@ def _train(
     assert training.max_steps is not None
     resolved = {"training": training, "data": data.settings, "cases": data.cases}
     write_settings(run, settings.model_copy(update=resolved))
-    for message in (*task.notes, *_fallback_warning(task, settings)):
+    loop.emit("corrupting", step=0, corrupt_on=engine.corrupt_on, message=engine.message)
+    for message in (*([engine.note] if engine.note else ()), *task.notes, *_fallback_warning(task, settings)):
         loop.emit("warning", step=0, message=message)
     loop.train(training.max_steps, request, resume=resume)
     return run
@@ -186,6 +191,7 @@ def _make_task(settings: PretrainSettings, data: ScanData) -> RestorationTask:
         loss_region=settings.loss_region,
         validation_samples=settings.validation_samples,
         batch_size=settings.training.batch_size,
+        corrupt_on="device" if settings.corrupt_on == "device" else "cpu",
     )
 
 
