@@ -30,6 +30,7 @@ _PUBLIC = {
     "segment": "inference.segment",
     "pretrain": "training.pretrain",
     "finetune": "training.finetune",
+    "rounds_of": "training.rounds",
     "evaluate": "studies.evaluation.evaluate",
     "GenesisError": "errors",
 }
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from genesis_core.studies.evaluation.evaluate import evaluate as evaluate
     from genesis_core.training.finetune import finetune as finetune
     from genesis_core.training.pretrain import pretrain as pretrain
+    from genesis_core.training.rounds import rounds_of as rounds_of
     from genesis_core.volumes.labelled.finding import find_labelled as find_labelled
     from genesis_core.volumes.labelled.reading_cases import read_case as read_case
     from genesis_core.volumes.reading import read_volume as read_volume

@@ -1,13 +1,25 @@
-"""`napari-genesis finetune`: learn to segment what is drawn in a labelled folder, or go on with such a run."""
+"""`napari-genesis finetune`: learn to segment what is drawn in a labelled folder, or go on with such a run.
+
+To resume (--resume) is to finish a run as if it had never stopped; to continue (--continue) makes a new one of it.
+"""
 
 from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
 
 from genesis_core.cli.interrupting import parent_option
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
 from genesis_core.cli.training_report import TrainingReport
+from genesis_core.errors import SettingsError
 from genesis_core.settings import dump_yaml
-from genesis_core.training.finetune_settings import FinetuneSettings
+from genesis_core.training.finetune_settings import FinetuneSettings, RoundSettings
+
+# Setting of a round -> its option, as the command line hands it over.
+_ROUND = {"previous": "continued_run", "corrected": "corrected", "start": "start"}
 
 
 def finetune_command(settings: FinetuneSettings, output: Output) -> int:
@@ -23,6 +35,9 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
         return 130
     if settings.twins:
         from genesis_core.studies.twins import train_twins
+        from genesis_core.training.rounds import refuse_twins
+
+        refuse_twins(run)
 
         with TrainingReport(output) as report:
             answers = train_twins(run, report=report)
@@ -33,18 +48,71 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
             output.record({"event": "twin_answer", "twin": answer.twin, "verdict": answer.verdict})
             output.say(answer.sentence())
     output.say(f"model: {run.path}")
+    _show_rounds(run.path, output)
     output.say(f"next: napari-genesis segment SCAN --model {run.path} --out segmented")
     return 0
+
+
+def _show_rounds(run: Path, output: Output) -> None:
+    """Print a table of the rounds that led to a run, if it continues another one."""
+    from genesis_core.training.rounds import rounds_of
+
+    rounds = rounds_of(run)
+    if len(rounds) == 1:
+        return
+    names = list(dict.fromkeys(name for one in rounds for name in one.dice))
+    rows = [
+        [
+            one.run.name,
+            str(one.number),
+            one.start or "-",
+            f"{one.cases} ({one.corrected})",
+            *("-" if name not in one.dice else f"{one.dice[name]:.3f}" for name in names),
+        ]
+        for one in rounds
+    ]
+    for one in rounds:
+        output.record(
+            {"event": "round", "number": one.number, "run": one.run.name, "state": one.state, "start": one.start}
+            | {"cases": one.cases, "corrected": one.corrected, "dice": one.dice}
+        )
+    if not output.as_json:
+        head = ["run", "round", "start", "cases (corrected)", *(name.replace("_", " ") for name in names)]
+        output.table(head, rows)
+
+
+def _with_round(values: dict[str, Any]) -> dict[str, Any]:
+    """Put the options of a continued run where its settings have them."""
+    given = {name: values.pop(option) for name, option in _ROUND.items() if option in values}
+    rounds = values.get("rounds") or {}
+    if given and isinstance(rounds, dict):
+        if "previous" not in {**rounds, **given}:
+            raise SettingsError(
+                "--corrected and --start belong to a run that is continued: name it with --continue RUN"
+            )
+        values["rounds"] = {**rounds, **given}
+    return values
+
+
+def _round_options() -> list[click.Option]:
+    told = {name: field.description or "" for name, field in RoundSettings.model_fields.items()}
+    return [
+        click.Option(["--continue", _ROUND["previous"]], metavar="RUN", help=told["previous"]),
+        click.Option(["--corrected"], metavar="PATH", help=told["corrected"]),
+        click.Option(["--start"], type=click.Choice(["previous", "source"]), help=told["start"]),
+    ]
 
 
 def show_plan(settings: FinetuneSettings, output: Output) -> None:
     """Check the folder, make the plan and print it with its reasons, as YAML; nothing is written."""
     from genesis_core.training.prepared_set import plan_set, starting_point
+    from genesis_core.training.rounds import continued
 
     def say(kind: str, values: dict[str, object], said: str | None = None) -> None:
         if kind == "warning":
             output.warn(said or str(values["message"]))
 
+    settings = continued(settings)
     start = starting_point(settings)
     planned = plan_set(settings, start, say, lambda: False)
     assert planned is not None
@@ -68,7 +136,9 @@ command = settings_command(
         "Learn to segment what is drawn in a labelled folder.\n\n"
         "The folder is checked, and spacing, patch, batch and steps are planned from it and from this machine; "
         "--dry-run shows the plan with its reasons. Under 20 subjects every one is held out once (five trainings, "
-        "applied together). Ctrl-C, or `napari-genesis runs stop`, writes a checkpoint; --resume goes on from it."
+        "applied together). --continue RUN makes a new run of a finished one, with corrected cases: who was held out "
+        "stays held out, so the Dice of the rounds can be compared. Ctrl-C, or `napari-genesis runs stop`, writes a "
+        "checkpoint; --resume goes on from it."
     ),
     example="napari-genesis finetune labelled/ --source runs/lung --out runs/nodules --max-hours 2",
     arguments={"LABELLED": "data.labelled"},
@@ -101,7 +171,8 @@ command = settings_command(
         "--device": "device",
     },
     flag_values={"--resume": "yes"},
-    extra=[parent_option()],
-    paths=("data.labelled", "data.subjects", "data.cache", "source"),
+    prepare=_with_round,
+    extra=[*_round_options(), parent_option()],
+    paths=("data.labelled", "data.subjects", "data.cache", "source", "rounds.previous", "rounds.corrected"),
     plan=show_plan,
 )

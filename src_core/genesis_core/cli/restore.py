@@ -53,8 +53,11 @@ class _Job:
         return self.files["metrics"]
 
 
-def run(settings: RestoreSettings, output: Output) -> int:
-    """Restore every scan; a bad one is named and left out. Returns 0 if all went well, 1 if a scan failed."""
+def run(settings: RestoreSettings, output: Output, *, stop: Callable[[], bool] | None = None) -> int:
+    """Restore every scan; a bad one is named and left out. Returns 0 if all went well, 1 if a scan failed.
+
+    stop: asked between windows; ends in Stopped, with what is finished kept.
+    """
     from genesis_core.inference.predictor import choose_device
     from genesis_core.inference.restore import RESIDUAL_LIMITS, require_restoring_model
     from genesis_core.inference.result_files import restoration_files, result_stems
@@ -72,9 +75,9 @@ def run(settings: RestoreSettings, output: Output) -> int:
     choose_device(settings.device)
 
     def work(job: _Job, progress: Callable[[int, int], None]) -> None:
-        _restore_one(settings, model, job, output, progress)
+        _restore_one(settings, model, job, output, progress, stop)
 
-    tally = run_jobs(jobs, work, output, done_word="restored", skipped=skipped)
+    tally = run_jobs(jobs, work, output, done_word="restored", skipped=skipped, stop=stop)
     code = tell_tally(tally, len(jobs), skipped, settings.out, output, done_word="restored")
     if tally.done:
         output.say(RESIDUAL_LIMITS)
@@ -83,7 +86,12 @@ def run(settings: RestoreSettings, output: Output) -> int:
 
 
 def _restore_one(
-    settings: RestoreSettings, model: Model, job: _Job, output: Output, progress: Callable[[int, int], None]
+    settings: RestoreSettings,
+    model: Model,
+    job: _Job,
+    output: Output,
+    progress: Callable[[int, int], None],
+    stop: Callable[[], bool] | None,
 ) -> None:
     from genesis_core.inference.restore import restore
     from genesis_core.inference.result_files import write_restoration
@@ -99,6 +107,7 @@ def _restore_one(
         batch_size=settings.batch_size,
         precision=settings.precision,
         progress=progress,
+        stop=stop,
     )
     write_restoration(
         restoration, job.files, _facts(settings, model, job), overwrite=settings.overwrite or settings.skip_existing

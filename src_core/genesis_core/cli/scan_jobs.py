@@ -1,7 +1,7 @@
 """What commands share that apply a model to a scan or a folder of scans: one job a scan, and a bad one stops no other.
 
-Results that are there are refused before any work, skipped, or replaced; Ctrl-C and SIGTERM end the command between two
-writes, so that no half-written file stays and `--skip-existing` goes on.
+Results that are there are refused before any work, skipped, or replaced; Ctrl-C and SIGTERM, and a caller's `stop`, end
+the command between two writes, so that no half-written file stays and `--skip-existing` goes on.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import click
 
 from genesis_core.cli.interrupting import stopped_by_signals
 from genesis_core.cli.output import Output
+from genesis_core.cli.scan_pace import ScanPace
 from genesis_core.errors import GenesisError, OutputExistsError
 
 if TYPE_CHECKING:
@@ -129,30 +130,46 @@ def run_jobs(
     done_word: str,
     skipped: int = 0,
     raise_single: bool = True,
+    stop: Callable[[], bool] | None = None,
 ) -> Tally:
     """Do `work` on every job; name the bad ones and go on.
 
     work: gets the job and a function (done, total) that shows progress with the time left. done_word: "restored".
-    raise_single: let the only job's error end the command instead. Raises KeyboardInterrupt, after saying how to go on,
-    when the command is stopped by Ctrl-C or SIGTERM.
+    raise_single: let the only job's error end the command instead. stop: asked between jobs; `work` may ask it as well,
+    and raise Stopped. Raises KeyboardInterrupt, after saying how to go on, when the command is stopped by Ctrl-C or
+    SIGTERM, and Stopped with the same words when it is stopped by `stop`.
     """
+    from genesis_core.inference.sliding_window import Stopped
+
     tally = Tally()
+    pace = ScanPace(len(jobs))
     try:
-        with stopped_by_signals(), _bar(output, len(jobs), done_word) as advance:
-            for number, job in enumerate(jobs):
+        with stopped_by_signals(), _bar(output, done_word) as show:
+            for job in jobs:
+                if stop is not None and stop():
+                    raise Stopped
+                pace.begin()
+                output.record({"event": "begun", "scan": job.name, "id": job.id, **_place(pace)})
+                show(pace)
                 try:
-                    work(job, _progress(job, number, advance, output))
+                    work(job, _progress(job, pace, show, output))
                     tally.done += 1
+                    pace.end(counts=True)
                 except (GenesisError, OSError, MemoryError) as problem:
+                    # How fast a bad scan was found to be one tells nothing of the others.
+                    pace.end(counts=False)
                     tally.failed.append(job.name)
                     reason = str(problem) or "out of memory"
                     output.record({"event": "failed", "scan": job.name, "id": job.id, "reason": reason})
                     if raise_single and len(jobs) == 1 and isinstance(problem, GenesisError | OSError):
                         raise
                     output.warn(f"{job.name} is left out: {reason}")
-    except KeyboardInterrupt:
-        output.say(f"Stopped: {tally.done} of {len(jobs)} scans {done_word}; --skip-existing goes on from here.")
+    except (KeyboardInterrupt, Stopped) as end:
+        said = f"Stopped: {tally.done} of {len(jobs)} scans {done_word}; --skip-existing goes on from here."
+        output.say(said)
         output.record({"event": "stopped", done_word: tally.done, "skipped": skipped, "failed": tally.failed})
+        if isinstance(end, Stopped):
+            raise Stopped(said) from None
         raise
     return tally
 
@@ -165,37 +182,55 @@ def tell_tally(tally: Tally, total: int, skipped: int, out: Path, output: Output
     return 1 if tally.failed else 0
 
 
-def _progress(
-    job: Job, number: int, advance: Callable[[int, float], None], output: Output
-) -> Callable[[int, int], None]:
-    began = said = time.monotonic()
+def _place(pace: ScanPace) -> dict[str, int | float | None]:
+    """Return which scan of how many it is, and how long everything will still take, None where nobody can tell yet."""
+    return {"number": pace.number, "scans": pace.scans, "seconds_left_all": _rounded(pace.seconds_left_all)}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 1)
+
+
+def _progress(job: Job, pace: ScanPace, show: Callable[[ScanPace], None], output: Output) -> Callable[[int, int], None]:
+    said = time.monotonic()
 
     def progress(done: int, total: int) -> None:
         nonlocal said
-        advance(number, done / total)
+        pace.windows(done, total)
+        show(pace)
         now = time.monotonic()
         if output.as_json and (now - said >= _SECONDS_BETWEEN_RECORDS or done == total):
             said = now
-            left = (now - began) / done * (total - done)
             output.record(
-                {"event": "progress", "scan": job.name, "done": done, "total": total, "seconds_left": round(left, 1)}
+                {
+                    "event": "progress",
+                    "scan": job.name,
+                    "done": done,
+                    "total": total,
+                    "seconds_left": _rounded(pace.seconds_left),
+                    **_place(pace),
+                }
             )
 
     return progress
 
 
 @contextmanager
-def _bar(output: Output, scans: int, done_word: str) -> Iterator[Callable[[int, float], None]]:
-    """Yield a function that shows (scans done, share of the current one) as one bar over all scans, on a terminal."""
+def _bar(output: Output, done_word: str) -> Iterator[Callable[[ScanPace], None]]:
+    """Yield a function that shows how far everything is as one bar over all scans, on a terminal."""
     if not output.is_terminal:
-        yield lambda number, share: None
+        yield lambda pace: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"scans {done_word}", total=scans)
-        yield lambda number, share: bar.update(
-            task, completed=number + share, description=f"scan {number + 1} of {scans}"
+        task = bar.add_task(f"scans {done_word}", total=None, left="")
+        yield lambda pace: bar.update(
+            task,
+            total=pace.scans,
+            completed=pace.done,
+            description=f"scan {pace.number} of {pace.scans}",
+            left=pace.words,
         )

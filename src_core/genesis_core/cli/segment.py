@@ -59,6 +59,10 @@ class SegmentSettings(Settings):
     minimum_ml: Millilitres = setting(
         {}, "Pieces smaller than this are removed: 0.5 for all, or liver=1,spleen=0.5.", unit="ml"
     )
+    structures: Words = setting((), "Structures to segment, of a model with a sigmoid: names; empty: all it knows.")
+    organ_rules: Literal["none", "suprem"] = setting(
+        "none", "Published post-processing, organ by organ: suprem, for the 32 classes of its models."
+    )
     uncertainty: bool = setting(False, "Write maps of the uncertainty, and of the spread between predictions, too.")
     format: Literal["nii.gz", "nrrd", "dicom_seg"] = setting(
         "nii.gz", "Labels as NIfTI with a JSON of names, as Slicer's .seg.nrrd, or as DICOM SEG of a DICOM series."
@@ -78,6 +82,8 @@ _STATED = {
     "fill_holes",
     "fill_slices",
     "minimum_ml",
+    "structures",
+    "organ_rules",
     "device",
     "batch_size",
     "precision",
@@ -102,18 +108,26 @@ class _Job:
         return self.files["information"]
 
 
-def run(settings: SegmentSettings, output: Output) -> int:
-    """Segment every case; a bad one is named and left out. Returns 0 if all went well, 1 if a case failed."""
+def run(settings: SegmentSettings, output: Output, *, stop: Callable[[], bool] | None = None) -> int:
+    """Segment every case; a bad one is named and left out. Returns 0 if all went well, 1 if a case failed.
+
+    stop: asked between windows, views and models; ends in Stopped, with what is finished kept.
+    """
     from genesis_core.inference.cases import group_cases
+    from genesis_core.inference.organ_rules import check_organ_rules
     from genesis_core.inference.predictor import choose_device
     from genesis_core.inference.segmentation_files import segmentation_files
     from genesis_core.inference.segmenting_models import require_segmenting_models, views_of
+    from genesis_core.inference.selected_structures import select_structures
     from genesis_core.model.ensemble import load_ensemble
 
     # What is wrong with the models, the device or the settings is wrong with every scan: said before the first.
     models = [model for path in settings.model for model in load_ensemble(path)]
+    require_segmenting_models(models, settings.batch_size)
+    models = [select_structures(model, settings.structures) for model in models]
     card, preprocessing = require_segmenting_models(models, settings.batch_size)
     views_of(card, preprocessing, settings.flips)
+    check_organ_rules(settings.organ_rules, [entry.name for entry in card.structures])
     _cleaning(settings).check([entry.name for entry in card.structures])
     choose_device(settings.device)
     cases, left_out = group_cases(_scans(settings, card, output), card.network.in_channels, card.channels)
@@ -127,11 +141,17 @@ def run(settings: SegmentSettings, output: Output) -> int:
         raise click.UsageError(f"{settings.scan}: no complete case there for a model that looks at several channels")
 
     def work(job: _Job, progress: Callable[[int, int], None]) -> None:
-        _segment_one(settings, models, job, output, progress)
+        _segment_one(settings, models, job, output, progress, stop)
 
     try:
         tally = run_jobs(
-            jobs, work, output, done_word="segmented", skipped=skipped, raise_single=not left_out and len(every) == 1
+            jobs,
+            work,
+            output,
+            done_word="segmented",
+            skipped=skipped,
+            raise_single=not left_out and len(every) == 1,
+            stop=stop,
         )
     finally:
         _write_table(settings.out, every)
@@ -173,6 +193,7 @@ def _segment_one(
     job: _Job,
     output: Output,
     progress: Callable[[int, int], None],
+    stop: Callable[[], bool] | None,
 ) -> None:
     from genesis_core.inference.cases import read_case_volumes
     from genesis_core.inference.segment import segment
@@ -195,8 +216,10 @@ def _segment_one(
         fill_holes=settings.fill_holes,
         fill_slices=settings.fill_slices,
         minimum_ml=settings.minimum_ml,
+        organ_rules=settings.organ_rules,
         uncertainty=settings.uncertainty,
         progress=progress,
+        stop=stop,
     )
     files = write_segmentation(
         segmentation,
@@ -269,6 +292,8 @@ command = settings_command(
         "--fill-holes": "fill_holes",
         "--fill-slices": "fill_slices",
         "--minimum-ml": "minimum_ml",
+        "--structures": "structures",
+        "--organ-rules": "organ_rules",
         "--uncertainty": "uncertainty",
         "--format": "format",
         "--device": "device",

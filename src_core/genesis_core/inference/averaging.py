@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from genesis_core.inference.mirroring import Mirror
 from genesis_core.inference.predictor import Activation, Precision, activate, computing, place, to_device
-from genesis_core.inference.sliding_window import Predict
+from genesis_core.inference.sliding_window import Predict, Stop, Stopped
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,12 +32,14 @@ def make_averaging_predictor(
     mirrors: Sequence[Mirror],
     *,
     squares: bool = False,
+    stop: Stop | None = None,
 ) -> Predict:
     """Return a function from windows (batch, channels, z, y, x) to mean probabilities over all networks and views.
 
     squares: add one channel, the mean over all predictions of the sum of their squared probabilities, from which their
     spread can be told. What it returns is written over by the next call, since fresh memory for every window costs more
-    than the probabilities do. Memory on the device: all networks, and three times the output of a window.
+    than the probabilities do. stop: asked between networks and views; True ends in Stopped, since one window of many
+    takes as long as many windows of one. Memory on the device: all networks, and three times the output of a window.
     A logit that is not finite makes the whole window not finite. Raises MemoryBudgetError as `make_predictor` does.
     """
     there = [place(network, device) for network in networks]
@@ -49,6 +51,9 @@ def make_averaging_predictor(
             inputs = to_device(windows, device)
             mean: torch.Tensor | None = None
             for network, mirror in product(there, mirrors):
+                # Before the first one whoever asks for the window has asked.
+                if mean is not None and stop is not None and stop():
+                    raise Stopped
                 logits = _logits(network, inputs, mirror)
                 channels = logits.shape[1]
                 found = memory.get("mean" if mean is None else "next", logits, channels + squares)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from genesis_core.atomic import write_text
 from genesis_core.model.ensemble import ENSEMBLE
@@ -21,6 +21,8 @@ from genesis_core.training.fold import train_fold
 from genesis_core.training.held_out import FILE, HeldOut, means, read_scores, write_scores
 from genesis_core.training.labelled_data import find_set
 from genesis_core.training.prepared_set import PreparedSet, prepare_set, starting_point
+from genesis_core.training.round_chain import finetuning_of
+from genesis_core.training.rounds import continued, is_same_round
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import write_settings
 from genesis_core.training.run_start import find_run
@@ -35,6 +37,9 @@ def finetune(
     out: str | os.PathLike[str] = "run",
     *,
     source: str | os.PathLike[str] | None = None,
+    previous: str | os.PathLike[str] | None = None,
+    corrected: str | os.PathLike[str] | None = None,
+    start: Literal["previous", "source"] | None = None,
     settings: dict[str, Any] | None = None,
     resume: bool = False,
     report: Reporter | None = None,
@@ -51,7 +56,9 @@ def finetune(
     """Learn to segment what is drawn in a labelled folder, and return the run.
 
     labelled: a folder in any of the known layouts, or a table. out: the run's folder, new unless `resume`. source: a
-    run or model to start from; None: from scratch. settings: any setting by its nested name, as in run.yaml; the
+    run or model to start from; None: from scratch. previous: a fine-tuning to continue, whose cases and held-out ones
+    these are; corrected: labelled folder whose cases join the training; start: "previous" (its models) or "source" (as
+    it began), see `rounds.next_round`. settings: any setting by its nested name, as in run.yaml; the
     keywords below are shortcuts and win. max_hours: for all folds together. patch_size: voxels (z, y, x).
     report: receives every event. stop: asked before each step; True stops with a checkpoint written.
     Raises SettingsError, VolumeError, SamplingError, ModelError, TrainingError, RunError, OutputExistsError.
@@ -61,6 +68,9 @@ def finetune(
         "data.labelled": None if labelled is None else Path(labelled),
         "out": Path(out),
         "source": None if source is None else Path(source),
+        "rounds.previous": None if previous is None else Path(previous),
+        "rounds.corrected": None if corrected is None else Path(corrected),
+        "rounds.start": start,
         "resume": "yes" if resume else None,
         "folds": folds,
         "seed": seed,
@@ -79,10 +89,11 @@ def run_finetuning(
     settings: FinetuneSettings, *, report: Reporter | None = None, stop: Callable[[], bool] | None = None
 ) -> RunFolder:
     """Run, or go on with, the fine-tuning of `settings`; see `finetune`."""
-    run, settings, done = find_run(settings, report, is_scored)
+    run, settings, done = find_run(_as_stored(settings), report, is_scored)
     if run is not None and done:
         return run
     resume = run is not None
+    settings = continued(settings)
     # Anything that is wrong with the folder, the source or the machine shows before a run folder is made.
     find_set(settings)
     start = starting_point(settings)
@@ -111,6 +122,16 @@ def run_finetuning(
     finally:
         run.close()
     return run
+
+
+def _as_stored(settings: FinetuneSettings) -> FinetuneSettings:
+    """Return settings that name the round of the run in `out` as it does, if it is the same: then it can be resumed."""
+    if settings.rounds is None or settings.out is None or settings.resume == "no":
+        return settings
+    run = RunFolder(settings.out)
+    stored = finetuning_of(run).rounds if run.is_run else None
+    same = stored is not None and is_same_round(settings.rounds, stored)
+    return settings.model_copy(update={"rounds": stored}) if same else settings
 
 
 def is_scored(run: RunFolder, settings: FinetuneSettings) -> bool:

@@ -10,10 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from genesis_core.networks.settings import UNet3DSettings
 from genesis_core.training.set_facts import SetFacts, Triple
 
 if TYPE_CHECKING:
     from genesis_core.model.card import ModelCard
+    from genesis_core.networks.settings import NetworkSettings
 
 Size = tuple[int, int, int]
 
@@ -29,9 +31,8 @@ _WORTH_RESAMPLING = 1.25
 _PATCH_VOXELS = {"cpu": 200_000, "cuda": 1_200_000, "mps": 400_000}
 _WIDTH = {"cpu": 16, "cuda": 32, "mps": 16}
 _STEPS = {"cpu": 1000, "cuda": 5000, "mps": 2000}
-# Bytes a training step holds per voxel of the batch, unit of width and byte of a number; and what torch takes beside.
-# Measured on UNet3D, widths 8 to 32, one core: 96 to 116 in bfloat16, 213 in float32.
-_BYTES_PER_VOXEL, _TORCH_BYTES = 58, 350_000_000
+# What torch takes beside the numbers a step holds, which each network's settings know.
+_TORCH_BYTES = 350_000_000
 _LOWEST_PATCH = 16
 
 
@@ -60,7 +61,8 @@ class Given:
 
 @dataclass(frozen=True)
 class Plan:
-    """What shall be done. spacing: None means as scanned. steps: None means as many as fit the hours.
+    """What shall be done. spacing: None means as scanned. steps: None means as many as fit the hours. norm: None means
+    that the network knows only one.
 
     memory: bytes a step is estimated to take. reasons: one sentence per choice, by the name of the setting.
     warnings: what the user should know before it starts.
@@ -69,7 +71,7 @@ class Plan:
     spacing: Triple | None
     patch: Size
     width: int
-    norm: str
+    norm: str | None
     batch_size: int
     steps: int | None
     folds: int
@@ -79,22 +81,28 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
 
-def make_plan(facts: SetFacts, machine: Machine, given: Given, source: ModelCard | None, divisor: int = 8) -> Plan:
+def make_plan(
+    facts: SetFacts, machine: Machine, given: Given, source: ModelCard | None, network: NetworkSettings | None = None
+) -> Plan:
     """Return the plan for a set; see the module for what decides.
 
-    divisor: what every axis of the patch must be a multiple of.
+    network: the kind that is trained where there is no source, by default the 3D U-Net; a source's is the source's.
     """
+    network = UNet3DSettings() if network is None else network
+    network = source.network if source is not None else network
+    divisor = network.divisor
     reasons: dict[str, str] = {}
     warnings: list[str] = []
-    width = _width(machine, given, source, reasons)
-    norm = _norm(given, source, reasons)
+    width = _width(machine, given, source, network, reasons)
+    norm = _norm(given, source, network, reasons)
     room = _PATCH_VOXELS[machine.kind]
     spacing, patch = _grid(facts, given, room, divisor, reasons)
     batch = _batch(machine, given, patch, width, reasons)
-    memory = step_memory(patch, batch, width, machine.item)
-    while given.patch is None and memory > machine.memory and max(patch) > _LOWEST_PATCH:
+    memory = step_memory(patch, batch, width, machine.item, network)
+    # Two voxels have to be left at the bottom of the network, along one axis at least.
+    while given.patch is None and memory > machine.memory and max(patch) > max(_LOWEST_PATCH, 2 * divisor):
         patch = _shrunk(patch, spacing or facts.median_spacing, divisor)
-        memory = step_memory(patch, batch, width, machine.item)
+        memory = step_memory(patch, batch, width, machine.item, network)
         reasons["sampling.patch_size"] = f"{_size(patch)} voxels: the largest that fits into the memory that is free."
     reasons["memory"] = f"a step takes about {memory / 1e9:.1f} GB; {machine.memory / 1e9:.1f} GB are free."
     if memory > machine.memory:
@@ -120,13 +128,16 @@ def make_plan(facts: SetFacts, machine: Machine, given: Given, source: ModelCard
     )
 
 
-def step_memory(patch: Size, batch: int, width: int, item: int) -> int:
-    """Estimate the bytes a training step of the 3D U-Net takes at its peak."""
-    weights = 19_073_665 / 32**2 * width**2 * 4 * 4
-    return int(math.prod(patch) * batch * width * _BYTES_PER_VOXEL * item + weights + _TORCH_BYTES)
+def step_memory(patch: Size, batch: int, width: int, item: int, network: NetworkSettings | None = None) -> int:
+    """Estimate the bytes a training step takes at its peak; network: its kind, by default the 3D U-Net."""
+    sized = (UNet3DSettings() if network is None else network).model_copy(update={"width": width})
+    # Weights, their gradients and two moments of the optimiser.
+    return int(math.prod(patch) * batch * sized.training_features * item + 16 * sized.parameters + _TORCH_BYTES)
 
 
-def _width(machine: Machine, given: Given, source: ModelCard | None, reasons: dict[str, str]) -> int:
+def _width(
+    machine: Machine, given: Given, source: ModelCard | None, network: NetworkSettings, reasons: dict[str, str]
+) -> int:
     if given.width is not None:
         reasons["network.width"] = f"{given.width}: as you set it."
         return given.width
@@ -134,12 +145,18 @@ def _width(machine: Machine, given: Given, source: ModelCard | None, reasons: di
     if own is not None:
         reasons["network.width"] = f"{own}: the source's, whose weights fit no other."
         return int(own)
+    if not isinstance(network, UNet3DSettings):
+        usual = int(getattr(network, "width", _WIDTH[machine.kind]))
+        reasons["network.width"] = f"{usual}: the usual one of {network.kind}."
+        return usual
     width = _WIDTH[machine.kind]
     reasons["network.width"] = f"{width}: what {machine.kind.upper()} training finishes in reasonable time with."
     return width
 
 
-def _norm(given: Given, source: ModelCard | None, reasons: dict[str, str]) -> str:
+def _norm(given: Given, source: ModelCard | None, network: NetworkSettings, reasons: dict[str, str]) -> str | None:
+    if not hasattr(network, "norm"):
+        return None
     if given.norm is not None:
         reasons["network.norm"] = f"{given.norm}: as you set it."
         return given.norm
@@ -217,10 +234,11 @@ def _patch(facts: SetFacts, spacing: Triple, wanted: Triple, room: int, divisor:
     """Return (z, y, x): whole scans if there is room, else shortened along the axis with most to spare."""
     scan = [max(1, round(e / s)) for e, s in zip(facts.median_extent, spacing, strict=True)][::-1]
     aim = [max(1.0, w / s) for w, s in zip(wanted, spacing, strict=True)][::-1]
-    patch = [max(_LOWEST_PATCH if n > divisor else divisor, math.ceil(n / divisor) * divisor) for n in scan]
+    lowest = max(_LOWEST_PATCH, divisor)
+    patch = [max(lowest if n > divisor else divisor, math.ceil(n / divisor) * divisor) for n in scan]
     while math.prod(patch) > room:
         longest = max(
-            (axis for axis in range(3) if patch[axis] > _LOWEST_PATCH),
+            (axis for axis in range(3) if patch[axis] > lowest),
             key=lambda axis: (patch[axis] / aim[axis], patch[axis]),
             default=None,
         )
@@ -232,7 +250,7 @@ def _patch(facts: SetFacts, spacing: Triple, wanted: Triple, room: int, divisor:
 
 def _shrunk(patch: Size, spacing: Triple, divisor: int) -> Size:
     lengths = [n * s for n, s in zip(patch, spacing[::-1], strict=True)]
-    axis = max((a for a in range(3) if patch[a] > _LOWEST_PATCH), key=lambda a: lengths[a])
+    axis = max((a for a in range(3) if patch[a] > max(_LOWEST_PATCH, divisor)), key=lambda a: lengths[a])
     new = [n - divisor if a == axis else n for a, n in enumerate(patch)]
     return new[0], new[1], new[2]
 

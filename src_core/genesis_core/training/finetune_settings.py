@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, field_validator
 
 from genesis_core.networks.initialisation_scheme import Scheme
-from genesis_core.networks.registry import AnyNetworkSettings, network_settings
+from genesis_core.networks.registry import AnyNetworkSettings, network_settings, with_defaults
 from genesis_core.networks.settings import UNet3DSettings
 from genesis_core.sampling.labelled_settings import LabelledSamplingSettings
 from genesis_core.settings import Settings, Spacing3, Words, setting
@@ -80,9 +80,32 @@ def _complete_network(value: Any) -> Any:
     """Fill in what a partly given network leaves open, and remember what was given."""
     if not isinstance(value, dict):
         return value
-    network = network_settings({**_NETWORK.model_dump(include={"kind", "norm"}), **value})
+    network = network_settings(with_defaults(value, _NETWORK, "norm"))
     object.__setattr__(network, "__pydantic_fields_set__", set(value))
     return network
+
+
+class RoundSettings(Settings):
+    """How a fine-tuning goes on from an earlier one: with its structures, its network, and whom it held out."""
+
+    previous: Path = setting(..., "Fine-tuning run that is continued: finished, or stopped with a model.")
+    start: Literal["previous", "source"] = setting(
+        "previous",
+        "previous: each training goes on from its own model of that run, with a new optimiser and schedule. source: "
+        "begins again as that run began, with all cases.",
+    )
+    corrected: Path | None = setting(
+        None, "Labelled folder whose cases join the training, never the held-out ones; empty: that run's."
+    )
+
+    def with_paths_from(self, folder: Path) -> Self:
+        """Return these settings with relative paths taken from `folder`."""
+        places = {
+            name: Path(os.path.normpath(folder / value))
+            for name in ("previous", "corrected")
+            if (value := getattr(self, name)) is not None
+        }
+        return self.model_copy(update=places)
 
 
 class FinetuneSettings(Settings):
@@ -98,6 +121,9 @@ class FinetuneSettings(Settings):
         None, "Trainings that hold every subject out once; 1: a single one; empty: 5 under 20 subjects.", ge=1, le=20
     )
     source: Path | None = setting(None, "Run or model to start from; empty: from scratch.")
+    rounds: RoundSettings | None = setting(
+        None, "Continue a run (keys previous, start, corrected): the same cases stay held out; empty: a first training."
+    )
     transfer: Literal["auto", "encoder", "encoder+decoder"] = setting(
         "auto", "What is taken from the source; auto: all but the last layer if it restored whole images."
     )
@@ -143,5 +169,9 @@ class FinetuneSettings(Settings):
             for name in ("labelled", "subjects", "cache")
             if (value := getattr(self.data, name)) is not None
         }
-        source = None if self.source is None else Path(os.path.normpath(folder / self.source))
-        return self.model_copy(update={"data": self.data.model_copy(update=data), "source": source})
+        update: dict[str, Any] = {"data": self.data.model_copy(update=data)}
+        if self.source is not None:
+            update["source"] = Path(os.path.normpath(folder / self.source))
+        if self.rounds is not None:
+            update["rounds"] = self.rounds.with_paths_from(folder)
+        return self.model_copy(update=update)

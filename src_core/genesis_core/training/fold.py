@@ -22,7 +22,9 @@ from genesis_core.training.stopping import StopRequest
 if TYPE_CHECKING:
     from torch import nn
 
+    from genesis_core.model.card import ModelCard
     from genesis_core.training.loop import Training
+    from genesis_core.training.transfer import TransferReport
 
 # Steps timed before a training, and the part of a time budget its steps may plan for: the rest is validation.
 _TIMED, _PLANNED_SHARE = 20, 0.8
@@ -69,7 +71,7 @@ def train_fold(
         validation_samples=settings.validation_samples,
         batch_size=training.batch_size,
     )
-    network, groups = _network(settings, prepared, seed, say, first=not resume)
+    network, groups = _network(settings, prepared, number, say, first=not resume)
     network.to(start.device)
     check_patch(network, settings.network.in_channels, settings.sampling.patch_size)
     loop = Training(
@@ -79,7 +81,7 @@ def train_fold(
         run,
         seed=seed,
         device=start.device,
-        save_model=lambda trained, figures: _save_model(run, settings, prepared, cases, trained, figures),
+        save_model=lambda trained, figures: _save_model(run, settings, prepared, number, trained, figures),
         report=report,
         groups=groups,
     )
@@ -115,30 +117,54 @@ def _fold_settings(run: RunFolder, prepared: PreparedSet, cases: Cases, resume: 
 
 
 def _network(
-    settings: FinetuneSettings, prepared: PreparedSet, seed: int, say: Any, *, first: bool
+    settings: FinetuneSettings, prepared: PreparedSet, number: int, say: Any, *, first: bool
 ) -> tuple[nn.Module, Callable[[nn.Module], list[dict[str, Any]]] | None]:
     """Build the network and put the source's weights into it; return it and how its parameters are grouped."""
     from genesis_core.networks.initialisation import initialise
     from genesis_core.networks.registry import create_network
     from genesis_core.training.transfer import start_from
 
+    seed = settings.seed + number
     network = create_network(settings.network, seed=seed)
     initialise(network, settings.initialisation, seed)
     source = prepared.start.source
-    if source is None:
+    if prepared.start.models:
+        done, sentence = _go_on(network, prepared, number)
+    elif source is None:
         return network, None
-    part = settings.transfer
-    if part == "auto":
-        part = "encoder+decoder" if source.card.task in ("restoration", "segmentation") else "encoder"
-    done = start_from(network, source, part)
+    else:
+        part = settings.transfer
+        if part == "auto":
+            part = (
+                "encoder+decoder" if source.card.task in ("restoration", "segmentation", "pretraining") else "encoder"
+            )
+        done = start_from(network, source, part)
+        sentence = done.sentence(f"model '{source.card.name}'")
     if first:
-        say("transfer", {"step": 0, "message": done.sentence(f"model '{source.card.name}'")}, None)
+        say("transfer", {"step": 0, "message": sentence}, None)
     freezing = settings.freezing
     if freezing.freeze == "nothing" and freezing.layer_decay == 1:
         return network, None
     transferred = frozenset((*done.taken, *done.inflated))
     steps = settings.training.max_steps or DEFAULT_STEPS
     return network, lambda one: parameter_groups(one, freezing, transferred, steps)
+
+
+def _go_on(network: nn.Module, prepared: PreparedSet, number: int) -> tuple[TransferReport, str]:
+    """Put all weights of fold `number` of the run before into the network; another fold's saw what is held out here."""
+    from genesis_core.model.folder import load_model
+    from genesis_core.training.transfer import go_on_from
+
+    folder, card = prepared.start.models[number], prepared.start.cards[number]
+    done = go_on_from(network, load_model(folder))
+    which = f"model '{card.name}'" if len(prepared.splits) == 1 else f"the model of fold {number + 1}"
+    step = f", its state of step {card.metrics['step']:.0f}" if "step" in card.metrics else ""
+    assert prepared.settings.rounds is not None
+    run = prepared.settings.rounds.previous.resolve().name
+    return done, (
+        f"all {len(done.taken)} tensors go on from {which} of {run}{step}, the last layer included; the optimiser "
+        "starts afresh, and the learning rate is warmed up again"
+    )
 
 
 def _steps(loop: Training, steps: int | None, hours: float | None) -> int:
@@ -196,15 +222,16 @@ def _save_model(
     run: RunFolder,
     settings: FinetuneSettings,
     prepared: PreparedSet,
-    cases: Cases,
+    number: int,
     network: nn.Module,
     figures: dict[str, float],
 ) -> None:
     from genesis_core.model.card import LabelEntry, ModelCard
     from genesis_core.model.folder import save_model
 
-    source = prepared.start.source
+    source, cases = prepared.start.card_of(number), prepared.splits[number]
     facts = prepared.found.facts
+    seen = {"seen": source.data["seen"]} if source is not None and "seen" in source.data else {}
     card = ModelCard(
         name=run.name,
         task="segmentation",
@@ -227,9 +254,20 @@ def _save_model(
                 [max(axis) for axis in zip(*facts.spacings, strict=True)],
             ],
             "percentiles": facts.percentile_ranges,
+            **seen,
         },
         metrics=figures,
-        source=None if source is None else source.card.name,
-        source_licence=None if source is None else source.card.licence,
+        source=None if source is None else _made_from(source),
+        source_licence=None if source is None else _licences(source),
     )
     save_model(run.model, network, card)
+
+
+def _made_from(card: ModelCard) -> str:
+    """Return what a model is called, and what it was made from in turn."""
+    return card.name if card.source is None else f"{card.name}, from {card.source}"
+
+
+def _licences(card: ModelCard) -> str | None:
+    """Return every licence that the weights come under: terms of what a model was made from hold for it as well."""
+    return "; ".join(dict.fromkeys(text for text in (card.licence, card.source_licence) if text)) or None

@@ -1,5 +1,6 @@
 """From a labelled folder to cases ready to be sampled: found, checked, prepared, and known in figures.
 
+A run that continues another one has a second folder, of corrected cases; `corrected_set` makes one set of the two.
 People are told names of files, the run folder only pseudonyms: it may be shared.
 """
 
@@ -13,6 +14,7 @@ import numpy as np
 
 from genesis_core.errors import SamplingError, SettingsError
 from genesis_core.sampling.labelled_cache import IGNORE
+from genesis_core.training.corrected_set import find_corrected, join_checks, join_folders, refuse_unknown
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.set_facts import SetFacts, StructureFacts, Triple
 from genesis_core.volumes.label_volume import Structure
@@ -41,17 +43,12 @@ class LabelledSet:
 
 
 def find_set(settings: FinetuneSettings) -> LabelledFolder:
-    """Return the labelled folder of `settings.data`, by names alone; raises as `look_at_set` does for a wrong one."""
-    data = settings.data
-    if data.labelled is None:
-        raise SettingsError("no labelled cases: name the labelled folder to learn from")
-    return find_labelled(
-        data.labelled,
-        layout=data.layout,
-        labels=data.labels,
-        subject_pattern=data.subject_pattern,
-        subjects=data.subjects,
-    )
+    """Return the labelled folder of `settings.data`, by names alone; raises as `look_at_set` does for a wrong one.
+
+    Of a run that continues another one: with the corrected cases, under names and pseudonyms of their own.
+    """
+    first, corrected = _find_folders(settings)
+    return first if corrected is None else join_folders(first, corrected)
 
 
 def look_at_set(
@@ -63,13 +60,9 @@ def look_at_set(
     structure is none of the set's, VolumeError if it has no known layout, SamplingError if no case is usable.
     """
     data = settings.data
-    folder = find_set(settings)
-    check = check_labelled(
-        folder,
-        progress=lambda done, total: report("preparing", {"done": done, "total": total}, None),
-        should_stop=should_stop,
-    )
-    if check.stopped:
+    folder, corrected = _find_folders(settings)
+    check = _check(folder, corrected, report, should_stop)
+    if check is None:
         return None
     for problem in check.problems:
         if problem.severity != "note":
@@ -86,6 +79,52 @@ def look_at_set(
     records = [record for record in check.usable if record.name in names]
     modality = _modality(records, data.modality)
     return LabelledSet(check, cases, structures, _facts(records, cases, structures, modality, folder.channels))
+
+
+def _find_folders(settings: FinetuneSettings) -> tuple[LabelledFolder, LabelledFolder | None]:
+    """Return the labelled folder, and that of the corrected cases, if there is one, still under its own names."""
+    data, rounds = settings.data, settings.rounds
+    if data.labelled is None:
+        raise SettingsError("no labelled cases: name the labelled folder to learn from")
+    if rounds is not None and not data.labelled.exists():
+        raise SettingsError(
+            f"{data.labelled}: the labelled cases that {rounds.previous.name} learnt from are not there; if the folder "
+            "was moved, name it: --set data.labelled=FOLDER"
+        )
+    first = find_labelled(
+        data.labelled,
+        layout=data.layout,
+        labels=data.labels,
+        subject_pattern=data.subject_pattern,
+        subjects=data.subjects,
+    )
+    if rounds is None or rounds.corrected is None:
+        return first, None
+    return first, find_corrected(rounds.corrected, first, subject_pattern=data.subject_pattern, subjects=data.subjects)
+
+
+def _check(
+    first: LabelledFolder, corrected: LabelledFolder | None, report: Report, should_stop: Callable[[], bool] | None
+) -> LabelledCheck | None:
+    """Read both folders, each by its own list of structures, and return them as one set; None if asked to stop."""
+    total = len(first.cases) + (0 if corrected is None else len(corrected.cases))
+
+    def checked(folder: LabelledFolder, before: int) -> LabelledCheck | None:
+        check = check_labelled(
+            folder,
+            progress=lambda done, _: report("preparing", {"done": before + done, "total": total}, None),
+            should_stop=should_stop,
+        )
+        return None if check.stopped else check
+
+    check = checked(first, 0)
+    if check is None or corrected is None:
+        return check
+    more = checked(corrected, len(first.cases))
+    if more is None:
+        return None
+    refuse_unknown(more, check)
+    return join_checks(check, more)
 
 
 def _chosen(check: LabelledCheck, names: Sequence[str]) -> tuple[Structure, ...]:

@@ -4,40 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from genesis_core.errors import RunError, SettingsError
 from genesis_core.sampling.labelled_cache import CachedCase
 from genesis_core.sampling.labelled_preparing import prepare_cases
 from genesis_core.targets.segmentation_target import Region, Target, choose_activation, without_ignored
+from genesis_core.training.continuing import as_in_card, freeze, refuse_missing, round_plan
 from genesis_core.training.events import Event
-from genesis_core.training.finetune_plan import Given, Machine, Plan, make_plan
+from genesis_core.training.finetune_plan import Given, Plan, make_plan
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.labelled_data import LabelledSet, look_at_set
 from genesis_core.training.pretrain_settings import Cases
+from genesis_core.training.round_chain import read_round, write_round
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import write_settings
-from genesis_core.training.saying import forward
+from genesis_core.training.saying import Say, forward
+from genesis_core.training.starting_point import Start as Start
+from genesis_core.training.starting_point import starting_point as starting_point
 from genesis_core.volumes.labelled.case import Case
 from genesis_core.volumes.labelled.split_file import read_split, write_split
 from genesis_core.volumes.labelled.splitting import split_cases
 from genesis_core.volumes.preprocessing import Preprocessing
 from genesis_core.volumes.scans import Scan
 
-if TYPE_CHECKING:
-    from genesis_core.model.folder import Model
-
 SPLIT = "split.json"
 _AS_SCANNED = "as scanned"
-
-
-@dataclass(frozen=True, eq=False)
-class Start:
-    """Where a fine-tuning begins. machine: what it runs on. device: for torch. source: the model to start from."""
-
-    machine: Machine
-    device: str
-    source: Model | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,39 +48,25 @@ class PreparedSet:
     splits: tuple[Cases, ...]
 
 
-def starting_point(settings: FinetuneSettings) -> Start:
-    """Load the source and look at the machine. Raises ModelError or SettingsError if one of them does not fit."""
-    import psutil
-
-    from genesis_core.inference.predictor import choose_device
-    from genesis_core.model.folder import load_model
-    from genesis_core.training.hardware import resolve_precision
-
-    device = choose_device(settings.device)
-    memory = int(psutil.virtual_memory().available)
-    if device.type == "cuda":
-        import torch
-
-        memory = int(torch.cuda.mem_get_info(device)[0])
-    precision = resolve_precision(settings.training.precision, str(device))
-    machine = Machine(device.type, memory, 2 if precision == "bfloat16" else 4)
-    source = None if settings.source is None else load_model(settings.source)
-    if source is not None and source.card.network.dims != 3:
-        raise SettingsError(f"{settings.source}: a 2D network cannot start a 3D one")
-    return Start(machine, str(device), source)
-
-
 def plan_set(
-    settings: FinetuneSettings, start: Start, say: Any, should_stop: Callable[[], bool]
+    settings: FinetuneSettings, start: Start, say: Say, should_stop: Callable[[], bool]
 ) -> tuple[FinetuneSettings, LabelledSet, Plan | None] | None:
     """Look at the set and return the settings with everything decided, and the plan (None: it was made before)."""
     found = look_at_set(settings, say, should_stop)
     if found is None:
         return None
+    if settings.rounds is not None and not settings.data.regions:
+        found = as_in_card(found, start.structures)
     if settings.plan:
         return settings, found, None
+    if settings.rounds is not None:
+        plan, frozen = round_plan(settings, found, start)
+        for message, said in frozen.remarks:
+            say("warning", {"step": 0, "message": message}, said)
+        plan.reasons["data.structures"] = _structures_in_words(found)
+        return settings.model_copy(update={"plan": dict(plan.reasons)}), found, plan
     card = None if start.source is None else start.source.card
-    plan = make_plan(found.facts, start.machine, _given(settings), card)
+    plan = make_plan(found.facts, start.machine, _given(settings), card, settings.network)
     return _planned(settings, found, plan, start), found, plan
 
 
@@ -154,6 +131,9 @@ def _be_discreet(run: RunFolder, settings: FinetuneSettings, found: LabelledSet)
     """Let the run write pseudonyms where file names would stand."""
     run.discretion.learn_folder(settings.data.cache, "(cache)")
     run.discretion.learn_folder(settings.data.labelled, "(cases)")
+    if settings.rounds is not None:
+        run.discretion.learn_folder(settings.rounds.corrected, "(corrected cases)")
+        run.discretion.learn_folder(settings.rounds.previous, "(run before)")
     run.discretion.learn_folder(run.path, "(run)")
     run.discretion.learn_scans(
         Scan(source.path, case.name, None, case.id)
@@ -192,8 +172,12 @@ def _planned(settings: FinetuneSettings, found: LabelledSet, plan: Plan, start: 
         plan.reasons["transfer"] = _transfer_in_words(settings)
     network = settings.network
     if source is not None:
-        network = source.network.model_copy(update={"pad": True} if hasattr(source.network, "pad") else {})
-    update = {"width": plan.width, "norm": plan.norm}
+        # A last layer of the source's own kind is for its own classes.
+        update = {"pad": True, "head": "convolution"}
+        network = source.network.model_copy(
+            update={key: v for key, v in update.items() if hasattr(source.network, key)}
+        )
+    update = {"width": plan.width, "norm": plan.norm} if plan.norm is not None else {"width": plan.width}
     network = network.model_copy(update={key: value for key, value in update.items() if hasattr(network, key)})
     training: dict[str, Any] = {"batch_size": plan.batch_size, "max_steps": plan.steps}
     if not settings.is_given("training.keep"):
@@ -246,7 +230,7 @@ def _source_warnings(found: LabelledSet, start: Start) -> list[str]:
 
 def _seen_before(found: LabelledSet, start: Start, splits: tuple[Cases, ...]) -> list[str]:
     """Say aloud if the source was trained on scans that are held out here: their figures would flatter it."""
-    seen = set() if start.source is None else set(start.source.card.data.get("seen", ()))
+    seen = start.seen
     held_out = {name for split in splits for name in split.validation}
     met = [
         record.id
@@ -273,7 +257,8 @@ def _target(settings: FinetuneSettings, found: LabelledSet, prepared: list[Cache
         regions=regions,
     )
     if settings.activation != "auto" and settings.activation != activation:
-        activation, why = settings.activation, f"{settings.activation}, as you set it."
+        same = "as you set it" if settings.rounds is None else "as in the run that this one continues"
+        activation, why = settings.activation, f"{settings.activation}, {same}."
     return Target(structures, activation, regions), why
 
 
@@ -281,14 +266,15 @@ def _splits(
     run: RunFolder, settings: FinetuneSettings, found: LabelledSet, cases: dict[str, Case]
 ) -> tuple[Cases, ...]:
     """Return which cases train and which are held out, per fold: as the run stored it, or decided now."""
-    if settings.cases is not None:
-        missing = [name for name in (*settings.cases.training, *settings.cases.validation) if name not in cases]
-        if missing:
-            raise RunError(
-                f"{settings.data.labelled}: {len(missing)} of the run's cases are not there or no longer usable "
-                f"({', '.join(missing[:3])}): put them back to go on with this run"
-            )
-        return (settings.cases,)
+    stored = read_round(run) if settings.rounds is not None else None
+    if stored is None and settings.cases is not None:
+        stored = (settings.cases,)
+    if stored is not None:
+        names = [name for split in stored for name in (*split.training, *split.validation)]
+        refuse_missing(settings, names, cases)
+        return stored
+    if settings.rounds is not None:
+        return write_round(run, settings, freeze(settings, found.check, cases).splits)
     members = tuple(cases.values())
     if (run.path / SPLIT).is_file():
         splits = read_split(run.path / SPLIT, members)

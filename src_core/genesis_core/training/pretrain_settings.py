@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, model_validator
 
 from genesis_core.corruptions.recipe import Recipe
-from genesis_core.networks.registry import AnyNetworkSettings
+from genesis_core.networks.registry import AnyNetworkSettings, with_defaults
 from genesis_core.networks.settings import UNet3DSettings
 from genesis_core.sampling.settings import DataSettings, SamplingSettings
 from genesis_core.settings import Settings, Words, setting
@@ -22,7 +22,7 @@ def _read_recipe(value: Any) -> Any:
 
 def _complete_network(value: Any) -> Any:
     """Fill in what a partly given network leaves open."""
-    return {**_NETWORK.model_dump(include={"kind", "norm"}), **value} if isinstance(value, dict) else value
+    return with_defaults(value, _NETWORK, "norm")
 
 
 # Running averages keep absolute intensities, which instance norm takes away and a restoration has to get right, and
@@ -62,6 +62,10 @@ class PretrainSettings(Settings):
         _NETWORK, "The network that is trained; its norm is batch unless said otherwise."
     )
     training: TrainingSettings = setting(TrainingSettings(), "Optimiser, schedule, budget and precision.")
+    corrupt_on: Literal["auto", "cpu", "device"] = setting(
+        "auto",
+        "Where sub-volumes are corrupted; auto: on the device where that is an NVIDIA or AMD GPU, else on the CPU.",
+    )
     seed: int = setting(0, "Every random decision follows from it.", ge=0)
     device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
     out: Path | None = setting(None, "Folder of the run, which must not exist yet.")

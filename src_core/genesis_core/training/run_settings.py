@@ -19,9 +19,9 @@ _CHANGEABLE = ("out", "resume", "device", "data.path_map", "training.max_hours",
 # Where things are, by task: dotted keys of folders and files.
 _PATHS = {
     "restoration": ("data.scans", "data.series", "data.cache"),
-    "segmentation": ("data.labelled", "data.subjects", "data.cache", "source"),
+    "segmentation": ("data.labelled", "data.subjects", "data.cache", "source", "rounds.previous", "rounds.corrected"),
 }
-_GROUPS = ("data", "training", "sampling", "network", "augmentation", "freezing")
+_GROUPS = ("data", "training", "sampling", "network", "augmentation", "freezing", "rounds")
 
 RunSettings = PretrainSettings | FinetuneSettings
 S = TypeVar("S", PretrainSettings, FinetuneSettings)
@@ -79,6 +79,9 @@ def settings_to_resume(run: RunFolder, given: S) -> S:
     update: dict[str, Any] = {"out": run.path, "data": stored.data.model_copy(update=data)}
     if "source" in moved:
         update["source"] = moved["source"]
+    rounds = {key.removeprefix("rounds."): value for key, value in moved.items() if key.startswith("rounds.")}
+    if rounds and isinstance(stored, FinetuneSettings) and stored.rounds is not None:
+        update["rounds"] = stored.rounds.model_copy(update=rounds)
     if "device" in given.model_fields_set:
         update["device"] = given.device
     if given.training.max_hours is not None:
@@ -102,7 +105,7 @@ def _given(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
     found: list[tuple[str, Any]] = []
     for name in settings.model_fields_set:
         value = getattr(settings, name)
-        if name in _GROUPS:
+        if name in _GROUPS and value is not None:
             found += _given(value, f"{name}.")
         else:
             found.append((prefix + name, value))
@@ -110,8 +113,9 @@ def _given(settings: Any, prefix: str = "") -> list[tuple[str, Any]]:
 
 
 def _lookup(settings: Any, key: str) -> Any:
+    """Return the value of a dotted key; None within a group that is not set."""
     for part in key.split("."):
-        settings = getattr(settings, part)
+        settings = None if settings is None else getattr(settings, part)
     return settings
 
 

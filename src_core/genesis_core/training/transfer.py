@@ -81,6 +81,21 @@ def start_from(network: nn.Module, source: Model, part: Part, *, keep_head: bool
     return TransferReport(part, tuple(taken), tuple(inflated), fresh, tuple(missing))
 
 
+def go_on_from(network: nn.Module, source: Model) -> TransferReport:
+    """Put every weight of `source` into `network`, in place, the last layer included; for the very same network.
+
+    Raises ModelError if one tensor has no match of its name and shape.
+    """
+    report = start_from(network, source, "encoder+decoder", keep_head=True)
+    unlike = (*report.missing, *report.inflated)
+    if unlike:
+        raise ModelError(
+            f"{source.path}: {len(unlike)} of its tensors are not those of the network that is continued (first "
+            f"{unlike[0]}); only the same network can go on from it"
+        )
+    return report
+
+
 def _wanted(name: str, part: Part, keep_head: bool) -> bool:
     group = name.partition(".")[0]
     if group == "head":
