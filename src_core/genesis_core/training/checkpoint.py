@@ -42,14 +42,23 @@ class Progress:
 def save_checkpoint(
     path: Path, network: nn.Module, optimiser: Optimizer, progress: Progress, averaged: nn.Module | None = None
 ) -> None:
-    """Write the full training state to `path`, atomically. averaged: the running average of the weights, if any."""
+    """Write the full training state to `path`, atomically. averaged: the running average of the weights, if any.
+
+    Raises OSError if it cannot be written, on a full disk for instance.
+    """
     import torch
 
     state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "progress": asdict(progress)}
     if averaged is not None:
         state["averaged"] = averaged.state_dict()
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        try:
+            torch.save(state, temporary)
+        except RuntimeError:
+            # torch does not pass on what the system said; writing a little more lets it say so again.
+            with open(temporary, "ab") as file:
+                file.write(bytes(1 << 20))
+            raise
 
 
 def load_checkpoint(

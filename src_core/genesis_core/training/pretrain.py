@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from genesis_core.errors import RunError, SettingsError
 from genesis_core.settings import validate
 from genesis_core.training.events import Event
+from genesis_core.training.failures import named_failure
 from genesis_core.training.patch_check import check_patch
 from genesis_core.training.pretrain_settings import PretrainSettings, with_preset
 from genesis_core.training.run_folder import RunFolder
@@ -116,10 +117,11 @@ def run_pretraining(
                 return run
             return _train(run, settings, data, request, resume=resume, report=report)
     except BaseException as problem:
-        if run.status().state == "running":
-            message = str(problem) or "interrupted before the training began"
-            run.set_status("failed", run.status().step, settings.training.max_steps, message)
-        raise
+        error = named_failure(problem, settings.training)
+        run.note_failure(settings.training.max_steps, str(error) or "interrupted before the training began")
+        if error is problem:
+            raise
+        raise error from problem
     finally:
         run.close()
 

@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -134,6 +135,14 @@ class RunFolder:
         message = self.discretion.text(message)
         status = RunStatus(state, step, total_steps, os.getpid(), socket.gethostname(), self._last_heartbeat, message)
         write_text(self.status_file, json.dumps(status.__dict__, indent=1) + "\n")
+
+    def note_failure(self, total_steps: int | None, message: str) -> None:
+        """Write into status.json that the run failed, unless it says how it ended already; a full disk keeps silent."""
+        status = self.status()
+        if status.state == "running":
+            # Where this cannot be written the error itself still reaches the user.
+            with suppress(OSError):
+                self.set_status("failed", status.step, total_steps, message)
 
     def heartbeat(self, step: int, total_steps: int | None) -> None:
         """Say that the run is alive at `step`; writes at most every two seconds."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,29 @@ def test_a_killed_child_says_why(jobs: Jobs, scans: Path, tmp_path: Path, qtbot:
     assert "at once" in job.view.status.message
     assert job.view.words == ()
     assert (job.run.checkpoints / "last.pt").is_file()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of half a megabyte, where this user may mount one."""
+    place = tmp_path / "small disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=512k", "tmpfs", place], capture_output=True).returncode:
+        pytest.skip("a small disk can be mounted by root on Linux only")
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_a_full_disk_is_named_and_with_room_the_run_goes_on(
+    jobs: Jobs, scans: Path, small_disk: Path, qtbot: Any
+) -> None:
+    job = jobs.add(prepared(scans, small_disk / "run", steps=12), "cpu")
+    qtbot.waitUntil(lambda: job.state in ("failed", "interrupted") and bool(job.view.words), timeout=60_000)
+    assert any("the disk is full: free some space" in line for line in job.view.words), job.view.words
+    subprocess.run(["mount", "-o", "remount,size=100m", small_disk], check=True)
+    jobs.resume(job)
+    wait_for_state(qtbot, job, "finished")
+    assert np.array_equal(job.view.steps, np.arange(1, 13))
 
 
 def test_one_that_cannot_begin_says_why_without_names(jobs: Jobs, tmp_path: Path, qtbot: Any) -> None:
