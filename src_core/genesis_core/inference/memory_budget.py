@@ -12,11 +12,8 @@ if TYPE_CHECKING:
     from genesis_core.networks.settings import NetworkSettings
     from genesis_core.volumes.volume import Geometry
 
-# Features held at full resolution at once, in units of the network's width, and what torch takes besides (reordered
-# weights, buffers): measured on UNet3D at widths 8 and 32, windows of 32x64x64 and 96x96x96, float32.
-_FULL_SIZE_FEATURES = 16
+# What torch takes besides the features (reordered weights, buffers): measured with them, see each network's settings.
 _TORCH_BYTES = 150_000_000
-_USUAL_WIDTH = 32
 
 
 def require_memory(needed: int, what: str, advice: str) -> None:
@@ -33,8 +30,7 @@ def require_memory(needed: int, what: str, advice: str) -> None:
 
 def network_bytes(network: NetworkSettings, patch: Sequence[int], batch_size: int) -> int:
     """Estimate what a forward pass takes at its peak: patch (z, y, x) voxels, `batch_size` windows (0: elsewhere)."""
-    features = getattr(network, "width", _USUAL_WIDTH) * _FULL_SIZE_FEATURES
-    return int(batch_size * math.prod(patch) * features * 4 + _TORCH_BYTES)
+    return int(batch_size * math.prod(patch) * network.peak_features * 4 + _TORCH_BYTES)
 
 
 def voxels_on_grid(geometry: Geometry, spacing: Sequence[float] | None) -> int:

@@ -76,7 +76,7 @@ def clean(labels: LabelVolume, cleaning: Cleaning) -> LabelVolume:
         layer = layers[structure.layer]
         for step in _steps(structure, cleaning, labels.geometry):
             # The box is found anew: what was removed may have made it smaller.
-            box = _box_around(layer, structure.value)
+            box = box_around(layer, structure.value)
             if box is not None:
                 notes += [f"{structure.name}: {change}." for change in step(layer[box], structure.value)]
     return replace(labels, layers=layers, notes=(*labels.notes, *notes))
@@ -105,7 +105,7 @@ def _steps(structure: Structure, cleaning: Cleaning, geometry: Geometry) -> list
     return steps
 
 
-def _box_around(layer: NDArray[Any], value: int) -> Box | None:
+def box_around(layer: NDArray[Any], value: int) -> Box | None:
     """Return the smallest box that holds all voxels of a value, or None if there is none; a plane at a time."""
     low, high = [layer.shape[0], layer.shape[1], layer.shape[2]], [0, 0, 0]
     for z, plane in enumerate(layer):
@@ -119,7 +119,7 @@ def _box_around(layer: NDArray[Any], value: int) -> Box | None:
     return slice(low[0], high[0]), slice(low[1], high[1]), slice(low[2], high[2])
 
 
-def _pieces(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+def pieces(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Return the number of the piece of each voxel (0: none), and the voxels of each piece from number 1 on."""
     from scipy import ndimage
 
@@ -134,7 +134,7 @@ def _pieces(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
 
 
 def _remove_small(part: NDArray[Any], value: int, ml: float, smallest: float) -> list[str]:
-    numbered, counts = _pieces(part == value)
+    numbered, counts = pieces(part == value)
     removed = counts * ml < smallest
     if not removed.any():
         return []
@@ -144,7 +144,7 @@ def _remove_small(part: NDArray[Any], value: int, ml: float, smallest: float) ->
 
 
 def _keep_largest(part: NDArray[Any], value: int, ml: float) -> list[str]:
-    numbered, counts = _pieces(part == value)
+    numbered, counts = pieces(part == value)
     if len(counts) < 2:
         return []
     # Of equal pieces the first in the order of the voxels, so that the result does not depend on anything else.

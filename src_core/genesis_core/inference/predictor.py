@@ -66,8 +66,12 @@ def place(network: nn.Module, device: torch.device) -> nn.Module:
     """Return a copy of the network in evaluation mode on a device; the network itself stays where and as it is."""
     import torch
 
-    # Channels last makes the 3D convolutions of oneDNN and cuDNN faster; it changes the layout, not the numbers.
-    there: nn.Module = copy.deepcopy(network).eval().to(device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    there: nn.Module = copy.deepcopy(network).eval().to(device)
+    # Channels last makes the 3D convolutions of oneDNN and cuDNN faster; it changes the layout, not the numbers. A
+    # network that gains nothing by it says None.
+    layout = getattr(network, "channels_last", torch.channels_last_3d)
+    if layout is not None:
+        there.to(memory_format=layout)  # type: ignore[call-overload]
     return there
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,8 +20,10 @@ from genesis_core.inference.label_layers import count_voxels
 from genesis_core.inference.label_reduction import LabelReduction
 from genesis_core.inference.memory_budget import network_bytes, require_memory, voxels_on_grid
 from genesis_core.inference.model_input import remarks, usable_patch
+from genesis_core.inference.organ_rules import OrganRules, apply_organ_rules, check_organ_rules
 from genesis_core.inference.postprocessing import Cleaning, clean
-from genesis_core.inference.segmenting_models import require_segmenting_models, views_of
+from genesis_core.inference.segmenting_models import numbering_remarks, require_segmenting_models, views_of
+from genesis_core.inference.selected_structures import select_structures
 from genesis_core.inference.sliding_window import Progress, Stop, count_windows, finished_slabs
 from genesis_core.volumes.label_volume import LabelVolume
 from genesis_core.volumes.volume import Geometry, Volume
@@ -42,7 +44,8 @@ class Segmentation:
     for. spread: float16 in [0, 1], the standard deviation over all predictions of a voxel (overlapping windows, views,
     models) over the largest possible; with the uncertainty. voxels, volumes_ml: of each structure, by name.
     windows: how many there were. predictions: how many were averaged in each (models times views).
-    notes: what was changed or noticed, in sentences to show to the user.
+    notes: what was changed or noticed, in sentences to show to the user. numberings: by name of a structure, its
+    numbers in published numberings, if it has any.
     """
 
     labels: LabelVolume
@@ -53,6 +56,7 @@ class Segmentation:
     windows: int
     predictions: int
     notes: tuple[str, ...]
+    numberings: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return structures with their volumes, counts and notes for a JSON file."""
@@ -64,6 +68,7 @@ class Segmentation:
                     "layer": structure.layer,
                     "voxels": self.voxels[structure.name],
                     "ml": round(self.volumes_ml[structure.name], 4),
+                    **({"numberings": self.numberings[structure.name]} if structure.name in self.numberings else {}),
                 }
                 for structure in self.labels.structures
             ],
@@ -86,6 +91,8 @@ def segment(
     fill_holes: Sequence[str] = (),
     fill_slices: Sequence[str] = (),
     minimum_ml: Mapping[str, float] | None = None,
+    structures: Sequence[str] = (),
+    organ_rules: OrganRules = "none",
     uncertainty: bool = False,
     progress: Progress | None = None,
     stop: Stop | None = None,
@@ -98,6 +105,8 @@ def segment(
     "y", "z", along which mirrored views are averaged too; left and right structures are exchanged. device: cpu, cuda,
     cuda:1, mps or auto. batch_size: windows per forward pass; only 1 for a network with batch statistics.
     largest_component, fill_holes, fill_slices, minimum_ml: as in `Cleaning`, by names of structures or "all".
+    structures: names of those to segment, of a model with a sigmoid; empty: all. organ_rules: "suprem" applies the
+    published post-processing of its classes, before any other.
     uncertainty: give the maps too. progress(done, total) counts windows; `stop` is asked between them, and ends in
     `Stopped`.
     With softmax a voxel is the structure of the largest mean probability; with sigmoid every one above 0.5.
@@ -111,7 +120,10 @@ def segment(
 
     models = (model,) if not isinstance(model, Sequence) else tuple(model)
     volumes = (volume,) if isinstance(volume, Volume) else tuple(volume)
+    require_segmenting_models(models, batch_size)
+    models = tuple(select_structures(one, structures) for one in models)
     card, preprocessing = require_segmenting_models(models, batch_size)
+    check_organ_rules(organ_rules, [entry.name for entry in card.structures])
     views = views_of(card, preprocessing, flips)
     cleaning = Cleaning(minimum_ml or {}, tuple(largest_component), tuple(fill_holes), tuple(fill_slices))
     cleaning.check([entry.name for entry in card.structures])
@@ -124,7 +136,9 @@ def segment(
         "crop the scan, close other programs, or use a machine with more memory",
     )
     networks = [one.network for one in models]
-    predict = make_averaging_predictor(networks, card.activation, where, precision, views, squares=uncertainty)
+    predict = make_averaging_predictor(
+        networks, card.activation, where, precision, views, squares=uncertainty, stop=stop
+    )
     unit, grid, notes = _prepared(volumes, preprocessing)
     notes += remarks(volumes, card, preprocessing, grid, patch)
     reduction = LabelReduction(card, scan.geometry, preprocessing.axis_codes, uncertainty)
@@ -141,12 +155,16 @@ def segment(
     for number, plane in planes_of_scan(slabs, places_on(grid, reduction.geometry)):
         reduction.take(number, plane)
     del unit, slabs
-    labels = clean(replace(reduction.labels(), source=scan.source), cleaning)
+    labels = replace(reduction.labels(), source=scan.source)
+    if organ_rules == "suprem":
+        labels = apply_organ_rules(labels)
+    labels = clean(labels, cleaning)
     voxels = count_voxels(labels.layers, labels.structures)
     ml = math.prod(scan.spacing) / 1000
     missing = [name for name, count in voxels.items() if not count]
     if missing:
         notes.append(f"Not found in this scan: {', '.join(missing)}.")
+    notes += numbering_remarks(card)
     blank = replace(scan, notes=())
     maps = [blank.with_array(array) for array in reduction.maps()]
     return Segmentation(
@@ -158,6 +176,7 @@ def segment(
         windows=count_windows(grid.shape, patch, overlap),
         predictions=len(models) * len(views),
         notes=tuple(dict.fromkeys((*notes, *labels.notes))),
+        numberings={entry.name: entry.numberings for entry in card.structures if entry.numberings},
     )
 
 

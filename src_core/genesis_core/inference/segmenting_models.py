@@ -50,6 +50,17 @@ def views_of(card: ModelCard, preprocessing: Preprocessing, flips: Sequence[str]
     return mirrors(flips, preprocessing.axis_codes, [*background, *(entry.name for entry in card.structures)])
 
 
+def numbering_remarks(card: ModelCard) -> list[str]:
+    """Say whose numbers the label values are, where the structures have several published numberings."""
+    numberings = list(dict.fromkeys(key for entry in card.structures for key in entry.numberings))
+    own = [key for key in numberings if all(entry.numberings.get(key) == entry.value for entry in card.structures)]
+    others = [key for key in numberings if key not in own]
+    if not numberings or not others:
+        return []
+    whose = f"those of the {own[0]}" if own else "the model's own"
+    return [f"The label values are {whose}, not those of {' or '.join(others)}: both stand beside each structure."]
+
+
 def _structure_list(card: ModelCard) -> list[tuple[str, int]]:
     return [(entry.name, entry.value) for entry in card.structures]
 

@@ -40,6 +40,7 @@ class LabelEntry(Settings):
     name: str = setting(..., "What people call the structure.", min_length=1, max_length=200)
     value: int = setting(..., "Its number in the label maps that are written.", ge=1, le=65535)
     colour: tuple[int, int, int] | None = setting(None, "Red, green, blue, each 0 to 255; empty: chosen by position.")
+    numberings: dict[str, int] = setting({}, "Its numbers in published numberings, by the name of each.")
 
 
 class ModelCard(Settings):
@@ -52,7 +53,9 @@ class ModelCard(Settings):
 
     schema_version: Literal[1] = setting(SCHEMA, "Version of this layout.", alias="schema")
     name: str = setting(..., "What people call this model.", min_length=1, max_length=200)
-    task: Literal["restoration", "segmentation"] = setting(..., "What the network was trained to do.")
+    task: Literal["restoration", "segmentation", "pretraining"] = setting(
+        ..., "What the network was trained to do; pretraining: a source to start from, without a last layer of use."
+    )
     network: AnyNetworkSettings = setting(..., "The network and its settings, the behaviour of its norm included.")
     activation: Activation = setting(..., "What turns the network's logits into values.")
     preprocessing: Preprocessing | None = setting(None, "How a scan is prepared for this network; empty: not known.")

@@ -23,23 +23,27 @@ from genesis_core.model.weights import listed, sha256, unpack
 
 # What a module wrapped in (Distributed)DataParallel puts before every name.
 PARALLEL_PREFIX = "module."
+# Under which keys training programs put the state dict: Models Genesis and others, SuPreM, MONAI's examples.
+NESTS = ("state_dict", "net", "model")
 
 
 @dataclass(frozen=True)
 class CheckpointFile:
     """tensors: by name, on the CPU, prefix of parallel training removed. epoch: as the file says, or None.
 
-    prefix: what was removed ("" or "module."). digest: SHA-256 of the file.
+    prefix: what was removed ("", or "module." once or more often). digest: SHA-256 of the file. nested: the key the
+    tensors lay under, or "".
     """
 
     tensors: dict[str, Tensor]
     epoch: int | None
     prefix: str
     digest: str
+    nested: str = ""
 
 
 def read_checkpoint(path: Path) -> CheckpointFile:
-    """Read the state dict of a checkpoint: bare, or under the key `state_dict` of a training checkpoint.
+    """Read the state dict of a checkpoint: bare, or under `state_dict`, `net` or `model` of a training checkpoint.
 
     path: a torch file of any age (`.pt`, `.pth`, `.model`, ...) or `.safetensors`.
     Raises ModelError if the file is missing, damaged, cut short, holds no named tensors, or needs code to be read.
@@ -53,20 +57,23 @@ def read_checkpoint(path: Path) -> CheckpointFile:
         raise ModelError(
             f"{path}: holds an object of type {type(content).__name__}, not a state dict (names and tensors)"
         )
-    nested = content.get("state_dict")
-    named = nested if isinstance(nested, Mapping) else content
+    nested = next((key for key in NESTS if isinstance(content.get(key), Mapping)), "")
+    named = content[nested] if nested else content
     if not named or not all(isinstance(key, str) and isinstance(value, Tensor) for key, value in named.items()):
         raise ModelError(
-            f"{path}: no state dict found: expected names and tensors, at the top or under 'state_dict'; "
+            f"{path}: no state dict found: expected names and tensors, at the top or under {' or '.join(NESTS)}; "
             f"the file's own keys are {listed(str(key)[:40] for key in content) or 'none'}"
         )
     epoch = content.get("epoch")
-    prefix = PARALLEL_PREFIX if all(key.startswith(PARALLEL_PREFIX) for key in named) else ""
+    prefix = ""
+    while all(key.startswith(prefix + PARALLEL_PREFIX) for key in named):
+        prefix += PARALLEL_PREFIX
     return CheckpointFile(
         tensors={key.removeprefix(prefix): value for key, value in named.items()},
         epoch=epoch if isinstance(epoch, int) else None,
         prefix=prefix,
         digest=sha256(data),
+        nested=nested,
     )
 
 

@@ -8,6 +8,8 @@ from genesis_core.errors import ModelError
 from genesis_core.settings import Settings, setting
 
 Status = Literal["matched", "missing", "mis-shaped", "unexpected", "not needed"]
+# The note of a running average, which the published network stores, moves and never reads.
+UNUSED_AVERAGE = "a running average the published network never uses"
 PARTS = ("encoder", "decoder", "head", "other")
 
 
@@ -32,6 +34,9 @@ class ImportReport(Settings):
     file: str = setting(..., "The file that was read.")
     digest: str = setting(..., "Its SHA-256.")
     prefix: str = setting("", "What was removed from the front of every name.")
+    layout: str = setting("", "Kind of file its names belong to; empty: none we know.")
+    source: str = setting("", "Published checkpoint it was recognised as; empty: another one.")
+    known_digest: str = setting("", "SHA-256 of that checkpoint as published, where it is known.")
     findings: tuple[Finding, ...] = setting(..., "One entry a tensor.")
     minimum_matched: float = setting(1.0, "Fraction of the encoder and decoder that had to match.", ge=0, le=1)
 
@@ -61,7 +66,7 @@ class ImportReport(Settings):
 
     @property
     def not_needed(self) -> list[str]:
-        """Running averages that the published network stores but never uses."""
+        """Running averages that the published network stores but never uses, and last layers that are dropped."""
         return self.names("not needed")
 
     @property
@@ -69,6 +74,21 @@ class ImportReport(Settings):
         """Matched tensors of the encoder and decoder over all they have, in [0, 1]."""
         wanted = [item for item in self.findings if item.part in ("encoder", "decoder")]
         return sum(item.status == "matched" for item in wanted) / len(wanted) if wanted else 0.0
+
+    @property
+    def published_tensors(self) -> tuple[int, int]:
+        """How many tensors of the published network are in the file and fit, and how many it has."""
+        there = sum(item.status == "matched" or item.note == UNUSED_AVERAGE for item in self.findings)
+        return there, there + len(self.missing) + len(self.mis_shaped)
+
+    @property
+    def digest_in_words(self) -> str:
+        """Whether the file is the published one, byte by byte, as far as that can be told."""
+        if not self.known_digest:
+            return "the published file's SHA-256 is not known to us, so it was not compared"
+        if self.known_digest == self.digest:
+            return "the published file's, byte by byte"
+        return f"NOT the published file's, which is {self.known_digest}"
 
     @property
     def head_matched(self) -> bool:
@@ -102,8 +122,12 @@ class ImportReport(Settings):
         return {
             "file": self.file,
             "sha256": self.digest,
+            "known_sha256": self.known_digest or None,
+            "layout": self.layout,
+            "source": self.source,
             "prefix": self.prefix,
             "matched": len(self.matched),
+            "published_tensors": list(self.published_tensors),
             "matched_fraction": self.matched_fraction,
             "minimum_matched": self.minimum_matched,
             "head_matched": self.head_matched,

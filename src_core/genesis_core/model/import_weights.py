@@ -1,7 +1,7 @@
-"""Turning the published Models Genesis checkpoint into a model folder, with a report of every tensor.
+"""Turning a published checkpoint into a model folder, with a report of every tensor.
 
-The facts about the published model in the card (window, patch, loss, data) are those of its training code and paper;
-the file itself holds weights only. Source: Zhou et al. 2021 (Models Genesis) and its PyTorch code.
+Which checkpoint it is, is told by the names of its tensors (`published_sources`); the facts in the card are those of
+the publication, since such a file holds weights only.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,22 +19,17 @@ from genesis_core.model.card import ModelCard
 from genesis_core.model.checkpoint_file import CheckpointFile, read_checkpoint
 from genesis_core.model.folder import CARD, Model, load_model, save_model
 from genesis_core.model.import_report import ImportReport, UnmatchedWeightsError
-from genesis_core.model.published_unet import convert, infer_settings, other_architecture
+from genesis_core.model.layout import Contents, convert, other_architecture, recognise
+from genesis_core.model.published_file import fetch, hub_place
+from genesis_core.model.published_sources import LAYOUTS, SOURCES, PublishedSource, find_source
 from genesis_core.model.versions import software_versions
 from genesis_core.model.weights import listed, refuse_not_finite
 from genesis_core.networks.registry import create_network
-from genesis_core.networks.settings import UNet3DSettings
-from genesis_core.volumes.intensity import WindowIntensity
-from genesis_core.volumes.preprocessing import Preprocessing
+from genesis_core.networks.settings import NetworkSettings
 
-# 64 x 64 x 32 (x, y, z) as published. Source: Zhou et al. 2021, sec. 3.
-PATCH_SIZE = (32, 64, 64)
-LICENCE = (
-    "Arizona State University licence of the Models Genesis code: academic, non-commercial use only. "
-    "Terms of the weights themselves: as stated where the file was downloaded; check them before use."
-)
 # Starts what the file does not hold; a fixed seed, so that the same file always gives the same model.
 _SEED = 0
+_UNKNOWN_PATCH = (96, 96, 96)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,26 +45,43 @@ def import_weights(
     out: str | os.PathLike[str],
     *,
     minimum_matched: float = 1.0,
+    keep_head: bool = False,
+    sha256: str | None = None,
     overwrite: bool = False,
 ) -> Imported:
-    """Convert a checkpoint laid out like the published `Genesis_Chest_CT.pt` into the model folder `out`.
+    """Convert a published checkpoint into the model folder `out`.
 
-    path: a torch file (old or new format, with or without `module.` before the names, bare or under `state_dict`), or
-    the same tensors as .safetensors; kernels in (x, y, z). No code in it is run.
-    minimum_matched: fraction of the encoder's and decoder's 62 tensors that must match, in [0, 1]. Channels in and out
-    and the width are read from the file. What is missing is started at random (seed 0), and the card says so.
+    path: a torch file (old or new format), or the same tensors as .safetensors, or `hf://owner/repository/file`, which
+    is fetched. Its tensors may be bare or nested, with or without `module.` or `backbone.` before their names. Which of
+    the known checkpoints it is, the report and the card say. No code in it is run.
+    minimum_matched: fraction of the encoder's and decoder's tensors that must match, in [0, 1]. Channels and widths are
+    read from the file. What is missing is started at random (seed 0), and the card says so.
+    keep_head: keep the text-driven last layer of SuPreM's U-Net and Swin UNETR, which then segment their 32 classes;
+    without it they are sources to start from. sha256: what the file's must be; by default a file that is fetched must
+    be the published one where its SHA-256 is known.
     Raises UnmatchedWeightsError (a ModelError, with the report) below that fraction or if the file holds parameters of
-    another architecture; ModelError if it cannot be read, needs code, or holds NaN; OutputExistsError if `out` exists.
+    another architecture; ModelError if it cannot be read or fetched, needs code, is not the file it should be, or holds
+    NaN; OutputExistsError if `out` exists.
     """
-    path, out = Path(path), Path(out)
+    out = Path(out)
     if not 0 <= minimum_matched <= 1:
         raise ModelError(f"minimum_matched = {minimum_matched}: expected a fraction from 0 to 1")
     _check_output(out, overwrite)
+    place = hub_place(os.fspath(path))
+    path = Path(path) if place is None else fetch(place)
     file = read_checkpoint(path)
-    settings = infer_settings(file.tensors)
+    if place is not None and sha256 is None:
+        published = [one for one in SOURCES if (one.repository, one.file) == (place.repository, place.file)]
+        sha256 = next((one.sha256 for one in published if one.sha256), None)
+    _check_digest(file, path, sha256)
+    contents = recognise(file.tensors, LAYOUTS)
+    known = contents is not None
+    contents = contents or Contents(file.tensors, LAYOUTS[0], "")
+    source = find_source(contents, file) if known else None
+    settings = _settings(contents, source, path, keep_head)
     network = create_network(settings, seed=_SEED)
-    report = _transfer(file, network, path, minimum_matched)
-    save_model(out, network, _card(file, settings, report, path))
+    report = _transfer(file, contents if known else None, source, network, path, minimum_matched)
+    save_model(out, network, _card(file, contents, source, settings, report, path))
     return Imported(load_model(out), report)
 
 
@@ -81,22 +94,58 @@ def _check_output(out: Path, overwrite: bool) -> None:
         raise OutputExistsError(f"{out}: not a model folder, so it is not overwritten; choose another folder")
 
 
-def _transfer(file: CheckpointFile, network: nn.Module, path: Path, minimum_matched: float) -> ImportReport:
+def _check_digest(file: CheckpointFile, path: Path, wanted: str | None) -> None:
+    if wanted is not None and file.digest != wanted.strip().lower():
+        raise ModelError(
+            f"{path}: its SHA-256 is {file.digest}, and {wanted} is expected: damaged, replaced, or another file. "
+            "If you trust it nevertheless, give its own SHA-256 as the one that is expected"
+        )
+
+
+def _settings(contents: Contents, source: PublishedSource | None, path: Path, keep_head: bool) -> NetworkSettings:
+    """Return the settings of the network the file is for, with the last layer that is wanted."""
+    settings = contents.layout.settings(contents.own())
+    classes = contents.classes_of_text_head
+    if keep_head:
+        if not classes:
+            raise ModelError(
+                f"{path}: holds no text-driven last layer, which SuPreM's U-Net and Swin UNETR have; a last layer of "
+                "any other kind is kept anyway"
+            )
+        return settings.model_copy(update={"head": "text_driven", "out_channels": classes})
+    if source is not None and not source.head:
+        return settings.model_copy(update={"out_channels": 1})
+    return settings
+
+
+def _transfer(
+    file: CheckpointFile,
+    contents: Contents | None,
+    source: PublishedSource | None,
+    network: nn.Module,
+    path: Path,
+    minimum_matched: float,
+) -> ImportReport:
     """Copy what fits into the network, or raise."""
     state = network.state_dict()
-    converted, findings = convert(file, state)
+    found = contents or Contents(file.tensors, LAYOUTS[0], "")
+    drop_head = source is not None and not source.head
+    converted, findings = convert(found, network.settings, state, drop_head=drop_head)
     report = ImportReport(
         file=_readable(str(path)),
         digest=file.digest,
-        prefix=file.prefix,
+        known_digest=source.sha256 if source is not None else "",
+        layout=contents.layout.title if contents is not None else "",
+        source=source.title if source is not None else "",
+        prefix=file.prefix + found.prefix,
         findings=tuple(findings),
         minimum_matched=minimum_matched,
     )
-    foreign = other_architecture(findings)
+    foreign = other_architecture(found, findings)
     if foreign:
         raise UnmatchedWeightsError(
-            f"{path}: holds parameters the published ReLU network has no place for ({listed(foreign)}); "
-            "it was written from another architecture",
+            f"{path}: holds parameters the published network ({found.layout.title}) has no place for "
+            f"({listed(foreign)}); it was written from another architecture",
             report,
         )
     if report.matched_fraction < minimum_matched:
@@ -120,49 +169,81 @@ def _shortfall(path: Path, report: ImportReport) -> str:
         ]
         if names
     )
+    kinds = "; ".join(layout.title for layout in LAYOUTS)
+    seen = f"it looks like: {report.layout}" if report.layout else f"is it a checkpoint of a kind we know ({kinds})?"
     return (
         f"{path}: only {report.matched_fraction:.0%} of the encoder and decoder match, "
-        f"{report.minimum_matched:.0%} are required: {counts}; is it a checkpoint of the published 3D U-Net?"
+        f"{report.minimum_matched:.0%} are required: {counts}; {seen}"
     )
 
 
-def _card(file: CheckpointFile, settings: UNet3DSettings, report: ImportReport, path: Path) -> ModelCard:
+def _card(
+    file: CheckpointFile,
+    contents: Contents,
+    source: PublishedSource | None,
+    settings: NetworkSettings,
+    report: ImportReport,
+    path: Path,
+) -> ModelCard:
     name = _readable(path.stem)
-    notes = [
-        "Converted from the published layout: kernel axes reversed once, so that the network takes (z, y, x).",
-        "Published training ignored the voxel spacing of its scans and cut cubes of 64 x 64 x 32 voxels (x, y, z).",
-        "Its norm uses the batch's own statistics in evaluation too, so a result depends on what shares its batch.",
-        "Training data, loss, intensity window and patch size are as published; the file itself holds weights only.",
-    ]
+    origin = f"{_readable(path.name)}, in the layout of {contents.layout.title}, SHA-256 {file.digest}"
+    common: dict[str, Any] = {
+        "name": name,
+        "network": settings,
+        "versions": software_versions(),
+        "notes": (*_notes(source, report), *_doubts(report)),
+    }
+    epoch = {} if file.epoch is None else {"epoch": file.epoch}
+    if source is None:
+        return ModelCard(
+            task="pretraining",
+            activation="none",
+            patch_size=_UNKNOWN_PATCH,
+            data=epoch,
+            source=origin,
+            source_licence="not known",
+            licence="not known: that of whoever gave you the file",
+            **common,
+        )
+    segments = source.task == "segmentation" and settings.out_channels == len(source.structures)
+    return ModelCard(
+        task=source.task if source.task == "restoration" or segments else "pretraining",
+        activation="sigmoid",
+        structures=source.structures if segments else (),
+        preprocessing=source.preprocessing,
+        patch_size=source.patch_size,
+        loss=source.loss,
+        data={"scans": source.trained_on, **epoch},
+        source=f"{source.title}: {origin}",
+        source_licence=source.licence,
+        licence=source.licence,
+        **common,
+    )
+
+
+def _notes(source: PublishedSource | None, report: ImportReport) -> tuple[str, ...]:
+    if source is None:
+        return (
+            "Not one of the published checkpoints we know, though laid out like one: what it was trained on, how scans "
+            "are prepared for it and what its outputs mean are not known.",
+        )
+    same = "Training data, loss, intensity window and patch size are as published; the file itself holds weights only."
+    numbers = "The label values are those of the SuPreM template (place in its output), not those of AbdomenAtlas."
+    return (*source.notes, same, *((numbers,) if source.structures and report.head_matched else ()))
+
+
+def _doubts(report: ImportReport) -> list[str]:
+    notes = []
+    if report.known_digest and report.known_digest != report.digest:
+        notes.append(f"The file's SHA-256 is {report.digest_in_words}.")
     if not report.head_matched:
-        notes.append("The last layer was not in the file and was started at random: fine-tune before restoring scans.")
+        notes.append("The last layer was not taken from the file and was started at random: fine-tune before use.")
     if report.matched_fraction < 1:
         notes.append(
             f"Only {report.matched_fraction:.1%} of the encoder and decoder came from the file; the rest was started "
             f"at random: {listed(report.missing + report.mis_shaped)}."
         )
-    data: dict[str, object] = {
-        "scans": "LUNA16 chest CT, 445 for training and 178 for validation, if this is the published Genesis_Chest_CT"
-    }
-    if file.epoch is not None:
-        data["epoch"] = file.epoch
-    return ModelCard(
-        name=name,
-        task="restoration",
-        network=settings,
-        activation="sigmoid",
-        preprocessing=Preprocessing(
-            modality="ct", axis_codes="LPS", spacing=None, intensity=WindowIntensity(low=-1000.0, high=1000.0)
-        ),
-        patch_size=PATCH_SIZE,
-        loss="mean squared error of the sigmoid output",
-        data=data,
-        source=f"{_readable(path.name)}, in the layout of Models Genesis (Zhou et al. 2021), SHA-256 {file.digest}",
-        source_licence=LICENCE,
-        licence=LICENCE,
-        versions=software_versions(),
-        notes=tuple(notes),
-    )
+    return notes
 
 
 def _readable(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, SerializeAsAny
 
+from genesis_core.networks.monai_settings import DynUNetSettings, SegResNetSettings, SwinUNETRSettings
 from genesis_core.networks.settings import NetworkSettings, UNet3DSettings
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class Backbone(NamedTuple):
 
 BACKBONES: dict[str, Backbone] = {
     "unet3d": Backbone(UNet3DSettings, "genesis_core.networks.unet3d", "UNet3D"),
+    "segresnet": Backbone(SegResNetSettings, "genesis_core.networks.segresnet", "SegResNet"),
+    "swin_unetr": Backbone(SwinUNETRSettings, "genesis_core.networks.swin_unetr", "SwinUNETR"),
+    "dynunet": Backbone(DynUNetSettings, "genesis_core.networks.dynunet", "DynUNet"),
 }
 
 
@@ -44,6 +48,19 @@ def network_settings(values: Any) -> NetworkSettings:
     if not isinstance(kind, str) or kind not in BACKBONES:
         raise ValueError(f"unknown kind of network {kind!r}: choose from {', '.join(sorted(BACKBONES))}")
     return BACKBONES[kind].settings.model_validate(dict(values))
+
+
+def with_defaults(values: Any, defaults: NetworkSettings, *names: str) -> Any:
+    """Return partly given settings with a kind, and those of `names` left open that their kind knows, from `defaults`.
+
+    Anything but a mapping is returned as it is.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    values = {"kind": defaults.kind, **values}
+    backbone = BACKBONES.get(values["kind"]) if isinstance(values["kind"], str) else None
+    known = backbone.settings.model_fields if backbone is not None else {}
+    return {**{name: getattr(defaults, name) for name in names if name in known}, **values}
 
 
 # A pydantic field that holds the settings of any backbone in the table.

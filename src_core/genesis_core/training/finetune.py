@@ -16,6 +16,7 @@ from genesis_core.atomic import write_text
 from genesis_core.model.ensemble import ENSEMBLE
 from genesis_core.settings import dump_yaml, validate
 from genesis_core.training.events import Event
+from genesis_core.training.failures import named_failure
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.fold import train_fold
 from genesis_core.training.held_out import FILE, HeldOut, means, read_scores, write_scores
@@ -114,11 +115,11 @@ def run_finetuning(
             else:
                 _train_folds(run, prepared, request, report)
     except BaseException as problem:
-        if run.status().state == "running":
-            run.set_status(
-                "failed", run.status().step, settings.training.max_steps, str(problem) or "interrupted before the end"
-            )
-        raise
+        error = named_failure(problem, settings.training)
+        run.note_failure(settings.training.max_steps, str(error) or "interrupted before the end")
+        if error is problem:
+            raise
+        raise error from problem
     finally:
         run.close()
     return run

@@ -55,6 +55,7 @@ def test_the_yaml_starts_with_the_layout_and_keeps_the_networks_settings() -> No
         "depth": 4,
         "norm": "instance",
         "pad": False,
+        "head": "convolution",
     }
 
 
