@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +85,11 @@ class Choice(QObject):
             entry = read_entry(path)
         except (GenesisError, OSError) as problem:
             self.trouble.emit(str(problem))
+            return
+        if not entry.applies:
+            self.trouble.emit(
+                f"{path}: has no last layer of use yet. Choose it in Fine-tune, as the source to start from."
+            )
             return
         self.trouble.emit("")
         self.folders = (*(one for one in self.folders if one != path), path)
@@ -198,8 +203,8 @@ class Choice(QObject):
         target.note.show_text(told)
 
     def _take_models(self, listing: Listing) -> None:
-        self.listing = listing
-        by_path = {entry.path: entry for entry in listing.entries}
+        self.listing = replace(listing, entries=tuple(entry for entry in listing.entries if entry.applies))
+        by_path = {entry.path: entry for entry in self.listing.entries}
         wanted = self.wanted if self.wanted in by_path else next(iter(by_path), None)
         self._choose(None if wanted is None else by_path[wanted])
 

@@ -38,6 +38,11 @@ class ModelEntry:
         return self.card.task == "segmentation"
 
     @property
+    def applies(self) -> bool:
+        """Whether it can be applied to a scan; one that was pre-trained alone is only a source to start from."""
+        return self.card.task != "pretraining"
+
+    @property
     def name(self) -> str:
         """What the list and the layers call it: the folder's name, since runs are told apart by it."""
         return self.path.name or self.card.name

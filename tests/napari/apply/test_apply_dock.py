@@ -62,6 +62,21 @@ def test_a_damaged_card_in_the_workspace_is_named_and_the_rest_works(
     assert "segmentation of thorax (good)" in viewer.layers
 
 
+def test_a_model_that_is_only_a_source_is_not_offered(open_dock: Open, qtbot: Any, tmp_path: Path) -> None:
+    from napari.settings import get_plugin_settings
+
+    source = write_model(tmp_path / "space" / "models" / "encoder", "pretraining")
+    write_model(tmp_path / "space" / "models" / "good", "segmentation")
+    get_plugin_settings("napari-genesis").files.workspace = str(tmp_path / "space")
+    dock = open_dock()
+    assert [entry.name for entry in dock.choice.listing.entries] == ["good"]
+    dock.choice.add_folder(source)
+    rest(qtbot, dock)
+    assert "Choose it in Fine-tune" in dock.parts.trouble.text()
+    assert dock.choice.entry is not None
+    assert dock.choice.entry.name == "good"
+
+
 def test_damaged_weights_are_said_in_words(
     open_dock: Open, viewer: Any, scan: Layer, qtbot: Any, tmp_path: Path
 ) -> None:
