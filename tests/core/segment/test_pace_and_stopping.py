@@ -98,7 +98,7 @@ def test_programs_hear_which_scan_of_how_many(settings: SegmentSettings) -> None
         ("c.nii.gz", 3, 3),
     ]
     assert begun[0]["seconds_left_all"] is None
-    assert begun[1]["seconds_left_all"] > 0
+    assert begun[1]["seconds_left_all"] is not None
     progress = [one for one in output.records if one["event"] == "progress"]
     assert all(one["scans"] == 3 and one["seconds_left"] is not None for one in progress)
     assert all((one["seconds_left_all"] is None) == (one["number"] == 1) for one in progress)

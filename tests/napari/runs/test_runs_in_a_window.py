@@ -21,7 +21,7 @@ _DEVICE, _TIME = Device("cpu", "2 cores", 19 << 30, 24 << 30), StepTime(0.5, 3 <
 def test_a_run_is_duplicated_watched_and_applied_in_the_docks_for_that(
     viewer: Any, qtbot: Any, add_trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_genesis.training.training_dock.find_devices", lambda: [_DEVICE])
+    monkeypatch.setattr("napari_genesis.training.looking.find_devices", lambda: [_DEVICE])
     monkeypatch.setattr("napari_genesis.training.estimating.measure_step_time", lambda _settings: _TIME)
     monkeypatch.setattr("napari_genesis.training.estimating.known_step_time", lambda _settings: None)
     run = add_trained("trained")
