@@ -14,7 +14,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 @pytest.mark.parametrize(
     ("script", "word", "made"),
     [
-        ("pretrain_and_restore.py", "psnr", "residual.nii.gz"),
+        # The demo, which is always tested, goes the same way.
+        pytest.param("pretrain_and_restore.py", "psnr", "residual.nii.gz", marks=pytest.mark.slow),
         ("finetune_and_segment.py", "lung_right: ", "scores/report.html"),
     ],
 )

@@ -42,6 +42,7 @@ def own_threads() -> list[str]:
     return sorted(one.name for one in threading.enumerate() if one.name.startswith("genesis"))
 
 
+@pytest.mark.slow
 def test_two_hundred_slider_moves_leave_one_layer_and_no_memory(
     open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
 ) -> None:
@@ -70,6 +71,7 @@ def test_two_hundred_slider_moves_leave_one_layer_and_no_memory(
     assert np.array_equal(layer.data, scan_.map.from_unit(expected))
 
 
+@pytest.mark.slow
 def test_twenty_docks_opened_and_closed_leave_nothing(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
     callbacks = len(viewer.mouse_drag_callbacks)
     listeners = len(scan.events.contrast_limits.callbacks)
