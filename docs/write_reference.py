@@ -10,7 +10,9 @@ import click
 from genesis_core.cli.main import COMMANDS, group
 from genesis_core.cli.settings_command import describe
 from genesis_core.corruptions.registry import CORRUPTIONS
+from genesis_core.networks.registry import BACKBONES
 from genesis_core.settings import Settings
+from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.pretrain_settings import PretrainSettings
 
 FOLDER = Path(__file__).resolve().parent
@@ -30,19 +32,29 @@ def settings_rows(model: type[Settings], prefix: str = "") -> list[str]:
 
 
 def settings_page() -> str:
-    """Return the page of all settings of a pre-training and of every corruption."""
-    text = [NOTE, "# Settings of a pre-training run\n\n| key | meaning |\n|---|---|\n"]
-    text += [row + "\n" for row in settings_rows(PretrainSettings)]
-    text.append("\n# Corruptions of a recipe\n")
+    """Return the page of all settings of a pre-training, a fine-tuning, every corruption and every backbone."""
+    text = [
+        NOTE,
+        "# Every setting\n\nAny of them can be given to a command as `--set key=value`, or stand in the YAML file of "
+        "`--config`; a run's `run.yaml` holds them all.\n",
+    ]
+    for title, model in (("A pre-training", PretrainSettings), ("A fine-tuning", FinetuneSettings)):
+        text.append(f"\n## {title}\n\n| key | meaning |\n|---|---|\n")
+        text += [row + "\n" for row in settings_rows(model)]
+    text.append("\n## Corruptions of a recipe\n")
     for kind, corruption in CORRUPTIONS.items():
-        text.append(f"\n## {kind}\n\n{(corruption.__doc__ or '').strip()}\n\n| key | meaning |\n|---|---|\n")
+        text.append(f"\n### {kind}\n\n{(corruption.__doc__ or '').strip()}\n\n| key | meaning |\n|---|---|\n")
         text += [row + "\n" for row in settings_rows(corruption)]
+    text.append("\n## Backbones\n\nChosen by `network.kind`; each has settings of its own.\n")
+    for kind, backbone in BACKBONES.items():
+        text.append(f"\n### {kind}\n\n{(backbone.settings.__doc__ or '').strip()}\n\n| key | meaning |\n|---|---|\n")
+        text += [row + "\n" for row in settings_rows(backbone.settings, "network.")]
     return "".join(text)
 
 
 def command_page() -> str:
     """Return the help of every command."""
-    text = [NOTE, "# Commands\n"]
+    text = [NOTE, "# Every command\n"]
     context = click.Context(group, info_name="napari-genesis", help_option_names=["-h", "--help"])
     for name in COMMANDS:
         command = group.get_command(context, name)
