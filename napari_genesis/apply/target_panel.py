@@ -27,6 +27,7 @@ from napari_genesis.forms.control import SmallLabel
 from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.studio.canvas import NAME
 from napari_genesis.studio.scan_panel import SHEET_KEY
+from napari_genesis.training.preview_layers import KEY as PREVIEW_KEY
 
 
 class TargetPanel(QWidget):
@@ -186,4 +187,6 @@ class TargetPanel(QWidget):
 
 
 def _is_own(layer: Any) -> bool:
-    return bool(layer.name.startswith(NAME) or layer.rgb or SHEET_KEY in layer.metadata or is_result(layer))
+    # A training's preview is a piece of a scan in the network's values, not in those of a scanner.
+    drawn = SHEET_KEY in layer.metadata or PREVIEW_KEY in layer.metadata
+    return bool(layer.name.startswith(NAME) or layer.rgb or drawn or is_result(layer))

@@ -112,7 +112,7 @@ class ContinuePage(QWidget):
 
     def show_review(self, read: ReviewRead | None) -> None:
         """Show the rounds, and what is new since the last."""
-        self.rounds.show_rounds(() if read is None else read.rounds)
+        self.rounds.show_rounds(() if read is None else read.rounds, {} if read is None else read.colours)
         if read is None:
             self.what.setText("No review is open.")
             return

@@ -56,6 +56,8 @@ class ReviewChoice(QObject):
 
     def open(self, folder: Path | None) -> None:
         """Show a review; None: the form of a new one."""
+        # What is chosen now counts, not what was open the last time.
+        self._wanted = None
         if folder != self.folder:
             self.folder, self.read = folder, None
         self._parts.show_reviews(self._offer.reviews, folder)

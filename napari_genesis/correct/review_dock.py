@@ -85,6 +85,11 @@ class ReviewDock(QWidget):
         """Show a review; None: the form of a new one. The draft of the open case is kept before."""
         self.choice.open(folder)
 
+    def review_model(self, run: Path) -> None:
+        """Show the form of a new review, with a run chosen."""
+        self.open_review(None)
+        self.parts.setup.choose_model(run)
+
     # The review and its queue.
 
     def _review_opened(self, folder: Path | None) -> None:

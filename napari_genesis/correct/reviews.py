@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genesis_core.errors import GenesisError
-from napari_genesis.apply.models import ModelEntry, find_models
+from napari_genesis.apply.models import ModelEntry, find_models, read_entry
 
 if TYPE_CHECKING:
     from genesis_core.studies.review import CaseState, Proposal, Review
     from genesis_core.training.round_chain import Round
+    from genesis_core.volumes.label_volume import Colour
 
 _FILE = "review.yaml"
 
@@ -28,7 +29,7 @@ class Offer:
 class ReviewRead:
     """All that is shown of a review. run: what proposes now, and is continued. since: cases accepted since it began.
 
-    trouble: what of it could not be read, in words.
+    colours: of the run's structures, red, green and blue from 0 to 255. trouble: what could not be read, in words.
     """
 
     review: Review
@@ -37,6 +38,7 @@ class ReviewRead:
     states: dict[str, CaseState]
     rounds: tuple[Round, ...]
     trouble: str = ""
+    colours: dict[str, Colour] = field(default_factory=dict)
 
     @property
     def accepted(self) -> int:
@@ -76,4 +78,18 @@ def read_review(folder: Path) -> ReviewRead:
         rounds = tuple(rounds_of(review.rounds[-1]))
     except (GenesisError, OSError) as problem:
         trouble = str(problem)
-    return ReviewRead(review, review.run, tuple(read_proposals(review)), read_states(review), rounds, trouble)
+    proposals, states = tuple(read_proposals(review)), read_states(review)
+    return ReviewRead(review, review.run, proposals, states, rounds, trouble, _colours(review.run))
+
+
+def _colours(run: Path) -> dict[str, Colour]:
+    """Return the colours of a run's structures by name, as its labels have them; none if its card cannot be read."""
+    from genesis_core.volumes.structure_colours import default_colours
+
+    try:
+        structures = read_entry(run).card.structures
+    except (GenesisError, OSError):
+        # What is wrong with a run is told where its model is asked for; a plot has colours of its own.
+        return {}
+    by_place = default_colours(len(structures))
+    return {one.name: one.colour or colour for one, colour in zip(structures, by_place, strict=True)}

@@ -5,7 +5,8 @@ Held out are the same subjects in every round, so that the figures can be compar
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import pyqtgraph as pg
@@ -17,11 +18,12 @@ from napari_genesis.studio.quiet_plot import QuietPlot, small_font, with_alpha
 
 if TYPE_CHECKING:
     from genesis_core.training.round_chain import Round
+    from genesis_core.volumes.label_volume import Colour
 
 _HEADINGS = ("", "cases", "new", "began from", "Dice")
 _TIPS = (
     "Round 0 is the training the review began with.",
-    "Labelled cases it trains on and measures.",
+    "Labelled cases it trains on, without the held-out ones.",
     "Corrected cases among them.",
     "The last checkpoint of the round before (re-warmed), or the source of round 0.",
     "Mean over the structures of the held-out cases, the same in every round.",
@@ -29,8 +31,8 @@ _TIPS = (
 MEAN = "mean_dice"
 _PREFIXES = ("held_out_", "dice_")
 _HEIGHT, _ROW = 130, 22
-# Okabe and Ito; told apart by people with any of the common colour-vision deficiencies. The mean is the text's colour.
-_COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#0072b2")
+# More lines than these cannot be told apart; the rest stands in the table's tips. The mean is the text's colour.
+_LINES = 7
 
 
 class RoundsPanel(QWidget):
@@ -39,6 +41,7 @@ class RoundsPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._rounds: tuple[Round, ...] = ()
+        self._colours: dict[str, Colour] = {}
         self.table = _Table()
         self.plot = QuietPlot()
         self.plot.setFixedHeight(_HEIGHT)
@@ -56,9 +59,10 @@ class RoundsPanel(QWidget):
             layout.addWidget(widget)
         self.show_rounds(())
 
-    def show_rounds(self, rounds: Sequence[Round]) -> None:
-        """Show rounds, round 0 first."""
+    def show_rounds(self, rounds: Sequence[Round], colours: Mapping[str, Colour] | None = None) -> None:
+        """Show rounds, round 0 first. colours: of the structures by name, as in the labels."""
         self._rounds = tuple(rounds)
+        self._colours = dict(colours or {})
         self.table.show_rounds(self._rounds)
         self.setVisible(bool(rounds))
         measured = [one for one in self._rounds if MEAN in one.dice]
@@ -67,7 +71,10 @@ class RoundsPanel(QWidget):
         self._draw()
 
     def _draw(self) -> None:
-        names = [MEAN, *(name for name in _structures(self._rounds) if name != MEAN)][: 1 + len(_COLOURS)]
+        from genesis_core.volumes.structure_colours import default_colours
+
+        names = [MEAN, *(name for name in _structures(self._rounds) if name != MEAN)][: 1 + _LINES]
+        by_place = default_colours(_LINES)
         for gone in set(self.lines) - set(names):
             self.plot.removeItem(self.lines.pop(gone))
         text = self.palette().color(QPalette.ColorRole.WindowText)
@@ -76,13 +83,16 @@ class RoundsPanel(QWidget):
             if name not in self.lines:
                 self.lines[name] = self.plot.plot([], [], symbol="o", symbolSize=6)
             line = self.lines[name]
-            colour = text if name == MEAN else pg.mkColor(_COLOURS[number - 1])
+            own = self._colours.get(plain_name(name)) or by_place[number - 1]
+            colour = text if name == MEAN else pg.mkColor(own)
             line.setPen(pg.mkPen(colour, width=2.2 if name == MEAN else 1.4))
             line.setSymbolBrush(colour)
             line.setSymbolPen(None)
             points = [(one.number, one.dice[name]) for one in self._rounds if name in one.dice]
             line.setData([x for x, _ in points], [y for _, y in points])
-            parts.append(f"<font color='{colour.name()}'>●</font>&nbsp;{plain_name(name).replace(' ', '&nbsp;')}")
+            parts.append(
+                f"<font color='{colour.name()}'>●</font>&nbsp;{escape(plain_name(name)).replace(' ', '&nbsp;')}"
+            )
         self.words.setText(f"<small>Dice by round: {' &nbsp; '.join(parts)}</small>")
         axis = self.plot.getAxis("bottom")
         axis.setTicks([[(one.number, str(one.number)) for one in self._rounds]])

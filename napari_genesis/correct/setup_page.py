@@ -113,6 +113,11 @@ class SetupPage(QWidget):
         self._entries = tuple(entries)
         self._fill(self.run or wanted)
 
+    def choose_model(self, run: Path) -> None:
+        """Choose a run, be it listed or not."""
+        self._other = run
+        self._fill(run)
+
     def choose_scans(self, folder: Path | None) -> None:
         """Choose a folder."""
         self.scans.setText("" if folder is None else str(folder))

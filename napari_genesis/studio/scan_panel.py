@@ -12,6 +12,7 @@ from napari_genesis.forms.quantity import Quantity
 from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.studio.canvas import NAME
 from napari_genesis.studio.scan import StudioScan
+from napari_genesis.training.preview_layers import KEY as PREVIEW_KEY
 from napari_genesis.view.window_bar import WindowBar
 
 # Where the metadata of a contact sheet's layer holds what lies where in it.
@@ -142,4 +143,6 @@ class ScanPanel(QWidget):
 
 
 def _is_own(layer: Any) -> bool:
-    return bool(layer.name.startswith(NAME) or layer.rgb or SHEET_KEY in layer.metadata)
+    # A training's preview is a piece of a scan in the network's values, not in those of a scanner.
+    drawn = SHEET_KEY in layer.metadata or PREVIEW_KEY in layer.metadata
+    return bool(layer.name.startswith(NAME) or layer.rgb or drawn)

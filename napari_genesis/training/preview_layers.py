@@ -1,7 +1,8 @@
 """The latest preview of a run as layers of the viewer, changed in place: restorations, or a case with its labels.
 
 The layers lie beside what the viewer shows already, at the height of the current slice; camera, slice, selection and
-the user's layers are never touched. What is shown is decided in `preview_plan`.
+the user's layers are never touched. In an empty viewer they are looked at, and so is the first scan that is opened
+after them. What is shown is decided in `preview_plan`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _BETWEEN_2D, _BETWEEN_3D = 0.5, 5.0
 # Milliseconds from one new layer to the next.
 _APART = 60
 # Where a layer's metadata says which one it is.
-_KEY = "genesis_preview"
+KEY = "genesis_preview"
 
 
 class PreviewLayers(QObject):
@@ -49,7 +50,13 @@ class PreviewLayers(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_APART)
         self._timer.timeout.connect(self._add_next)
+        # The scan that was opened beside the layers of a viewer that was empty before.
+        self._opened: Any = None
+        self._looking = QTimer(self)
+        self._looking.setSingleShot(True)
+        self._looking.timeout.connect(self._look)
         viewer.layers.events.removed.connect(self._removed)
+        viewer.layers.events.inserted.connect(self._inserted)
 
     def show(self, name: str, preview: PreviewArrays, spacing: Sequence[float] | None) -> None:
         """Show a preview of the run `name`. spacing: mm (x, y, z), where the preview does not know its own."""
@@ -91,7 +98,9 @@ class PreviewLayers(QObject):
     def close(self) -> None:
         """Leave the layers to the user and listen to nothing any more."""
         self._waiting, self.layers = [], {}
+        self._looking.stop()
         self._viewer.layers.events.removed.disconnect(self._removed)
+        self._viewer.layers.events.inserted.disconnect(self._inserted)
 
     def _plan(self, name: str, planned: list[PlannedLayer], scale: NDArray[np.float64]) -> None:
         """Decide on the layers' places; they are made one by one, since each holds up the window for a moment."""
@@ -108,7 +117,7 @@ class PreviewLayers(QObject):
                 "translate": tuple(corner + step),
                 "units": ("mm",) * 3,
                 "axis_labels": ("z", "y", "x"),
-                "metadata": {_KEY: one.key},
+                "metadata": {KEY: one.key},
             }
             self._waiting.append((one.data, settings, one.kind))
         self._add_next()
@@ -123,9 +132,9 @@ class PreviewLayers(QObject):
         if kind == "labels":
             # It changes under the brush; whoever wants to correct a segmentation has the Review dock.
             layer.editable = False
-            layer.contour = int(settings["metadata"][_KEY] == REFERENCE)
+            layer.contour = int(settings["metadata"][KEY] == REFERENCE)
         layer = viewer.add_layer(layer)
-        self.layers[settings["metadata"][_KEY]] = layer
+        self.layers[settings["metadata"][KEY]] = layer
         if active is not None:
             viewer.layers.selection.active = active
             viewer.layers.selection.update(chosen)
@@ -140,6 +149,22 @@ class PreviewLayers(QObject):
         if not self._removing and event.value in self.layers.values():
             self.remove()
             self.gone.emit()
+
+    def _inserted(self, event: Any) -> None:
+        others = [one for one in self._viewer.layers if one is not event.value and KEY not in one.metadata]
+        if self._slice is not None and self.layers and KEY not in event.value.metadata and not others:
+            self._opened = event.value
+            # napari is still at work on it.
+            self._looking.start(0)
+
+    def _look(self) -> None:
+        """Look at the middle of the scan that was opened: it lies where its patient lay, out of sight."""
+        viewer, layer, self._opened = self._viewer, self._opened, None
+        if layer is None or layer not in viewer.layers or layer.ndim < 3:
+            return
+        middle = np.asarray(layer.extent.world, dtype=float).mean(axis=0)[-3:]
+        viewer.dims.set_point(range(viewer.dims.ndim - 3, viewer.dims.ndim), middle.tolist())
+        viewer.fit_to_view(layers=[layer])
 
 
 def _beside(viewer: Any, size: NDArray[np.float64], scale: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -39,6 +39,7 @@ class FinetuneDock(TrainingDock):
         self.page = FinetunePage()
         super().__init__(napari_viewer, self.setup, self.page)
         self.page.apply_wanted.connect(self.apply_model)
+        self.page.review_wanted.connect(self.review_model)
 
     @property
     def draft(self) -> FinetuneDraft:
@@ -80,3 +81,10 @@ class FinetuneDock(TrainingDock):
             return
         _, dock = self._viewer.window.add_plugin_dock_widget(PLUGIN, "Apply", tabify=True)
         dock.choice.add_folder(self.job.run.path)
+
+    def review_model(self) -> None:
+        """Open the Review dock with the form of a new review of the model of the run that is shown."""
+        if self.job is None:
+            return
+        _, dock = self._viewer.window.add_plugin_dock_widget(PLUGIN, "Review", tabify=True)
+        dock.review_model(self.job.run.path)

@@ -22,9 +22,10 @@ _PREVIEWS = (
 
 
 class FinetunePage(RunPage):
-    """Shows a job. apply_wanted(): the model it made shall be applied."""
+    """Shows a job. apply_wanted(), review_wanted(): the model it made shall be applied, its proposals corrected."""
 
     apply_wanted = Signal()
+    review_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         self.fold = choice_box("fold", "Whose curves are shown: the fold that trains now, or another one.")
@@ -46,7 +47,18 @@ class FinetunePage(RunPage):
         self.apply = QPushButton("Apply this model…")
         self.apply.setToolTip("Segment the open scan, or a folder, with what was learnt, in the Apply dock.")
         self.apply.clicked.connect(self.apply_wanted)
-        self.progress.add_under_head(self.apply)
+        self.review = QPushButton("Review new scans…")
+        self.review.setToolTip(
+            "Correct what it draws on scans nobody has labelled, and train on with them, in the Review dock."
+        )
+        self.review.clicked.connect(self.review_wanted)
+        self.next_steps = QWidget()
+        ways = QHBoxLayout(self.next_steps)
+        ways.setContentsMargins(0, 0, 0, 0)
+        ways.setSpacing(4)
+        for button in (self.apply, self.review):
+            ways.addWidget(button, 1)
+        self.progress.add_under_head(self.next_steps)
         self._whole: RunView | None = None
         self.fold.activated.connect(lambda _: self._choose_fold())
 
@@ -57,7 +69,7 @@ class FinetunePage(RunPage):
             with QSignalBlocker(self.fold):
                 self.fold.setCurrentIndex(0)
         super().show_job(job, ahead)
-        self.apply.setVisible(job.state == "finished")
+        self.next_steps.setVisible(job.state == "finished")
         self.previews.setText(_words_of_preview(job.view.training_now))
 
     def show_curves(self, view: RunView) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,9 +120,16 @@ def _show(done: Evaluation, output: Output, settings: EvaluateSettings) -> None:
     for note in done.notes:
         output.say(note)
     unscored = {name for name, reason in done.left_out}
-    for name, reason in done.left_out:
-        if "no prediction" in reason:
-            output.warn(f"{name}: {reason}")
+    missing, without_other = (done.pairs.missing, done.pairs.without_other) if done.pairs else ((), ())
+    if missing and not settings.subset:
+        output.warn(
+            f"{_named(missing, settings.share)}: no prediction for {_counted(missing)}, which "
+            "counts as a failure. If only some were to be predicted, say --subset"
+        )
+    if without_other:
+        output.warn(
+            f"{_named(without_other, settings.share)}: B has no prediction of {_counted(without_other, 'case')}"
+        )
     left = f", {len(unscored)} not or not fully scored" if unscored else ""
     output.say(f"{len(done.cases)} cases scored{left}. Report: {settings.out / 'report.html'}")
     output.record(
@@ -134,6 +141,16 @@ def _show(done: Evaluation, output: Output, settings: EvaluateSettings) -> None:
             "report": str(settings.out / "report.html"),
         }
     )
+
+
+def _named(names: Sequence[str], share: bool) -> str:
+    from genesis_core.volumes.labelled.layout import case_id, some
+
+    return some([case_id(name) for name in names] if share else list(names))
+
+
+def _counted(names: Sequence[str], what: str = "reference") -> str:
+    return f"this {what}" if len(names) == 1 else f"these {len(names)} {what}s"
 
 
 def _mean(found: Distribution | None, digits: int = 3) -> str:

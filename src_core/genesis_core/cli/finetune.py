@@ -27,6 +27,8 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
     from genesis_core.training.finetune import run_finetuning
     from genesis_core.training.hardware import keep_freed_memory
 
+    if settings.out is None:
+        raise click.UsageError("--out is required: say where the run shall live")
     keep_freed_memory()
     with TrainingReport(output) as report:
         run = run_finetuning(settings, report=report)
@@ -105,8 +107,9 @@ def _round_options() -> list[click.Option]:
 
 def show_plan(settings: FinetuneSettings, output: Output) -> None:
     """Check the folder, make the plan and print it with its reasons, as YAML; nothing is written."""
-    from genesis_core.training.prepared_set import plan_set, starting_point
+    from genesis_core.training.prepared_set import draw_splits, plan_set, starting_point
     from genesis_core.training.rounds import continued
+    from genesis_core.training.source_remarks import seen_before, source_remarks
 
     def say(kind: str, values: dict[str, object], said: str | None = None) -> None:
         if kind == "warning":
@@ -120,11 +123,18 @@ def show_plan(settings: FinetuneSettings, output: Output) -> None:
     if output.as_json:
         output.record({"settings": resolved.model_dump(mode="json", exclude={"plan"}), "reasons": resolved.plan})
         return
-    output.say(dump_yaml(resolved.model_dump(mode="json", exclude={"plan"})).rstrip())
-    output.say(f"\n{len(found.cases)} cases of {found.facts.subjects} subjects. The plan, and why:")
+    output.say(f"{len(found.cases)} cases of {found.facts.subjects} subjects. The plan, and why:")
     for key, reason in resolved.plan.items():
         output.say(f"  {key} = {reason}")
-    for message in plan.warnings if plan is not None else ():
+    output.say(f"\nAll settings:\n{dump_yaml(resolved.model_dump(mode='json', exclude={'plan'})).rstrip()}")
+    warnings = [*(plan.warnings if plan is not None else ()), *source_remarks(found, start)]
+    if start.seen and resolved.rounds is None:
+        held_out = resolved.cases.validation if resolved.cases is not None else None
+        if held_out is None:
+            splits = draw_splits(resolved, found, found.cases)
+            held_out = tuple(case.id for split in splits for case in split.cases_of("validation", found.cases))
+        warnings += seen_before(found, start, held_out)
+    for message in warnings:
         output.warn(message)
 
 

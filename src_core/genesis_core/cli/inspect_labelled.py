@@ -38,7 +38,7 @@ class LabelledOptions(Settings):
     subject_pattern: str | None = setting(
         None, "Regular expression whose one group is the subject, searched in a case's name, such as '(sub-\\d+)'."
     )
-    subjects: Path | None = setting(None, "Table (CSV) of cases and subjects, with a first line 'case,subject'.")
+    subjects: Path | None = setting(None, "Table with the columns name and subject.")
 
     @property
     def asked(self) -> bool:

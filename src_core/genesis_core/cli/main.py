@@ -64,7 +64,7 @@ def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
 )
 @click.option("--version", is_flag=True, callback=_version, expose_value=False, is_eager=True, help="Show the version.")
 def group() -> None:
-    """Self-supervised learning on 3D medical images: corrupt, pre-train, restore."""
+    """Self-supervised learning on 3D medical images: corrupt, pre-train, restore, fine-tune, segment, review."""
 
 
 def run(arguments: Sequence[str]) -> int:

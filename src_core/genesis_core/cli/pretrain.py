@@ -23,6 +23,8 @@ def pretrain_command(settings: PretrainSettings, output: Output) -> int:
     from genesis_core.training.hardware import keep_freed_memory
     from genesis_core.training.pretrain import run_pretraining
 
+    if settings.out is None:
+        raise click.UsageError("--out is required: say where the run shall live")
     keep_freed_memory()
     # The run itself turns signals into a checkpoint; this is for the moments before and after it.
     with stopped_by_signals(), TrainingReport(output) as report:

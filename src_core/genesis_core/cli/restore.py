@@ -132,7 +132,8 @@ def _tell(output: Output, job: _Job, restoration: Restoration, seconds: float) -
         f"{key.upper().replace('_', ' ')} {'infinite' if value is None else f'{value:.4g}'}"
         for key, value in facts["metrics"].items()
     )
-    output.say(f"{job.name}: {restoration.windows} windows in {seconds:.1f} s; {numbers} -> {job.files['restored']}")
+    windows = f"{restoration.windows} window{'s' * (restoration.windows != 1)}"
+    output.say(f"{job.name}: {windows} in {seconds:.1f} s; {numbers} -> {job.files['restored']}")
     # The last note is the same for every scan, and said once at the end.
     for note in restoration.notes[:-1]:
         output.say(f"  {note}")

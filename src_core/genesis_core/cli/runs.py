@@ -17,7 +17,9 @@ from genesis_core.errors import RunError
 from genesis_core.settings import Settings, setting
 from genesis_core.studies.run_figures import held_out_means, run_figure
 from genesis_core.training.events import last_of_each_step
+from genesis_core.training.held_out import FILE
 from genesis_core.training.run_folder import RunFolder, RunStatus, list_runs
+from genesis_core.volumes.labelled.layout import some
 
 
 class ListSettings(Settings):
@@ -96,12 +98,13 @@ def list_command(settings: ListSettings, output: Output) -> None:
 
 
 def show_command(settings: RunSettings, output: Output) -> None:
-    """Print a run's state, every validation and every warning."""
+    """Print a run's state, every validation, the Dice of its held-out cases and every warning."""
     run = RunFolder.open(settings.run)
     record = describe_run(run)
     validations = last_of_each_step(run.events(), "validation")
     warnings = list(dict.fromkeys(event["message"] for event in run.events() if event["event"] == "warning"))
-    output.record({**record, "validations": validations, "warnings": warnings})
+    means = held_out_means(run.path)
+    output.record({**record, "validations": validations, "held_out": means, "warnings": warnings})
     if output.as_json:
         return
     output.say(f"{record['name']}: {record['state']}, step {record['step']} of {record['total_steps'] or '?'}")
@@ -111,6 +114,8 @@ def show_command(settings: RunSettings, output: Output) -> None:
         names = [name for name in validations[-1] if name not in ("v", "time", "event", "step", "best")]
         rows = [[str(event["step"]), *(_figure(event.get(name)) for name in names)] for event in validations]
         output.table(["step", *(name.replace("_", " ") for name in names)], rows)
+    if means:
+        output.say(f"Dice of whole held-out cases, each in {run.path / FILE}: {_dice_in_words(means)}")
     for warning in warnings:
         output.warn(warning)
     if run.model.is_dir():
@@ -168,6 +173,12 @@ def delete_command(settings: DeleteSettings, output: Output) -> int:
     return 0
 
 
+def _dice_in_words(means: dict[str, float]) -> str:
+    of_each = [f"{name.removeprefix('dice_')} {value:.3f}" for name, value in means.items() if name != "mean_dice"]
+    mean = f"mean {means['mean_dice']:.3f}" if "mean_dice" in means else ""
+    return ", ".join(filter(None, (mean, some(of_each, 6))))
+
+
 def _figure(value: Any) -> str:
     return "-" if value is None else f"{value:.5f}"
 
@@ -206,7 +217,7 @@ command.add_command(
         "show",
         RunSettings,
         show_command,
-        text="Show a run's state, validations and warnings.",
+        text="Show a run's state, validations, Dice of held-out cases, and warnings.",
         example="napari-genesis runs show runs/lung",
         arguments={"RUN": "run"},
     )

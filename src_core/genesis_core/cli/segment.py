@@ -245,9 +245,8 @@ def _facts(settings: SegmentSettings, models: Sequence[Model], job: _Job) -> dic
 def _tell(output: Output, job: _Job, segmentation: Segmentation, files: dict[str, Path], seconds: float) -> None:
     volumes = ", ".join(f"{name} {ml:.4g} ml" for name, ml in segmentation.volumes_ml.items() if ml)
     written = files.get("labels") or files["layers"]
-    output.say(
-        f"{job.name}: {segmentation.windows} windows in {seconds:.1f} s; {volumes or 'nothing found'} -> {written}"
-    )
+    windows = f"{segmentation.windows} window{'s' * (segmentation.windows != 1)}"
+    output.say(f"{job.name}: {windows} in {seconds:.1f} s; {volumes or 'nothing found'} -> {written}")
     for note in segmentation.notes:
         output.say(f"  {note}")
     places = {part: str(path) for part, path in files.items()}

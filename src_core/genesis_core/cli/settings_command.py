@@ -62,7 +62,7 @@ def settings_command(
                 values = prepare(values)
             settings = validate(model, values, where=f"napari-genesis {name}" if not config else str(config))
         except GenesisError as problem:
-            raise click.UsageError(str(problem)) from problem
+            raise click.UsageError(_as_typed(str(problem), typed_as)) from problem
         if dry_run and plan is not None:
             plan(settings, output)
             return 0
@@ -80,10 +80,19 @@ def settings_command(
         variable = typed.lstrip("-").replace("-", "_")
         keys[variable] = key
         params.append(_option(typed, variable, find_field(model, key), (flag_values or {}).get(typed)))
+    typed_as = {typed.lstrip("-"): typed for option in extra for typed in option.opts}
+    typed_as |= {key: typed for typed, key in {**(arguments or {}), **(options or {})}.items()}
     params += [*extra, *_shared_options()]
     command = click.Command(name, params=params, callback=callback, help=f"{text}\n\n\b\nExample:\n  {example}")
     command.short_help = text.splitlines()[0]
     return command
+
+
+def _as_typed(message: str, typed_as: Mapping[str, str]) -> str:
+    """Name what is missing as it is typed: "--model" rather than the key 'model'."""
+    for key, typed in typed_as.items():
+        message = message.replace(f"'{key}' is required", f"{typed} is required")
+    return message
 
 
 def _shared_options() -> list[click.Parameter]:

@@ -39,10 +39,11 @@ class TrainingReport:
     def __call__(self, event: dict[str, Any]) -> None:
         said = event.get("said")
         self._output.record({key: value for key, value in event.items() if key != "said"})
-        if said:
-            # What names a file is for the person alone; with --json that is stderr.
+        # What names a file is for the person alone; with --json that is stderr.
+        if said and event["event"] != "held_out":
             self._output.warn(said)
-        if self._output.as_json or said:
+            return
+        if self._output.as_json and not said:
             return
         show = getattr(self, f"_on_{event['event']}", None)
         if show is not None:
@@ -105,7 +106,7 @@ class TrainingReport:
         self._say(f"fold {event['fold']} of {event['folds']}")
 
     def _on_held_out(self, event: dict[str, Any]) -> None:
-        self._say(f"held-out {event['case']}: {_dice(event['dice'])}")
+        self._say(f"held-out {event.get('said', event['case'])}: {_dice(event['dice'])}")
 
     def _on_scores(self, event: dict[str, Any]) -> None:
         means = {key.removeprefix("dice_"): value for key, value in event.items() if key.startswith("dice_")}

@@ -189,7 +189,7 @@ def _grid(
                 f"coarser than the scans ({_mm(usual)} mm), so that a patch holds the largest structure "
                 f"({_mm(wanted)} mm with its surroundings)."
             )
-    reasons["data.spacing"] = f"{_mm(spacing) + ' mm' if spacing else 'none'}: {why}"
+    reasons["data.spacing"] = f"{_mm(spacing)} mm: {why}" if spacing else why
     if given.patch is not None:
         reasons["sampling.patch_size"] = f"{_size(given.patch)} voxels: as you set it."
         return spacing, given.patch

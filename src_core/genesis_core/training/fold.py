@@ -203,7 +203,9 @@ def _score(
             prepared.target,
             device=prepared.start.device,
             precision=settings.training.precision,
-            report=lambda case, dice: say("held_out", {"step": step, "case": case, "dice": dice}, None),
+            report=lambda case, dice: say(
+                "held_out", {"step": step, "case": case, "dice": dice}, f"{prepared.cases[case].name} ({case})"
+            ),
             stop=lambda: request.reason is not None,
         )
     except Stopped:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,12 @@ from genesis_core.training.round_chain import read_round, write_round
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import write_settings
 from genesis_core.training.saying import Say, forward
+from genesis_core.training.source_remarks import seen_before, source_remarks
 from genesis_core.training.starting_point import Start as Start
 from genesis_core.training.starting_point import starting_point as starting_point
 from genesis_core.volumes.labelled.case import Case
 from genesis_core.volumes.labelled.split_file import read_split, write_split
-from genesis_core.volumes.labelled.splitting import split_cases
+from genesis_core.volumes.labelled.splitting import Split, split_cases
 from genesis_core.volumes.preprocessing import Preprocessing
 from genesis_core.volumes.scans import Scan
 
@@ -89,7 +90,7 @@ def prepare_set(
     _be_discreet(run, settings, found)
     if plan is not None:
         say("plan", {"step": 0, "reasons": plan.reasons}, None)
-        for message in (*plan.warnings, *_source_warnings(found, start)):
+        for message in (*plan.warnings, *source_remarks(found, start)):
             say("warning", {"step": 0, "message": message}, None)
     preprocessing = settings.data.preprocessing(found.facts.modality)
     prepared, problems = prepare_cases(
@@ -117,7 +118,7 @@ def prepare_set(
     if len(splits) == 1:
         settings = settings.model_copy(update={"cases": splits[0]})
     write_settings(run, settings)
-    for message in _seen_before(found, start, splits):
+    for message in seen_before(found, start, {name for split in splits for name in split.validation}):
         say("warning", {"step": 0, "message": message}, None)
     counted = (
         f"{len(cases)} cases of {found.facts.subjects} subjects to learn {', '.join(o.name for o in target.outputs)}"
@@ -219,34 +220,6 @@ def _transfer_in_words(settings: FinetuneSettings) -> str:
     )
 
 
-def _source_warnings(found: LabelledSet, start: Start) -> list[str]:
-    if start.source is None or start.source.card.preprocessing is None:
-        return []
-    theirs, own = start.source.card.preprocessing.modality, found.facts.modality
-    if theirs == own:
-        return []
-    return [f"the source was trained on {theirs.upper()}, these cases are {own.upper()}: it may help little."]
-
-
-def _seen_before(found: LabelledSet, start: Start, splits: tuple[Cases, ...]) -> list[str]:
-    """Say aloud if the source was trained on scans that are held out here: their figures would flatter it."""
-    seen = start.seen
-    held_out = {name for split in splits for name in split.validation}
-    met = [
-        record.id
-        for record in found.check.usable
-        if (record.id in held_out or record.part == "test")
-        and any(channel.fingerprint in seen for channel in record.channels)
-    ]
-    if not met:
-        return []
-    some = ", ".join(met[:3]) + (f" and {len(met) - 3} more" if len(met) > 3 else "")
-    return [
-        f"the source was pre-trained on {len(met)} of the scans that are held out or tested here ({some}): their "
-        "figures flatter it. Pre-train without them for a fair comparison"
-    ]
-
-
 def _target(settings: FinetuneSettings, found: LabelledSet, prepared: list[CachedCase]) -> tuple[Target, str]:
     structures = without_ignored(found.structures)
     regions = tuple(Region(name, tuple(members)) for name, members in settings.data.regions.items())
@@ -260,6 +233,17 @@ def _target(settings: FinetuneSettings, found: LabelledSet, prepared: list[Cache
         same = "as you set it" if settings.rounds is None else "as in the run that this one continues"
         activation, why = settings.activation, f"{settings.activation}, {same}."
     return Target(structures, activation, regions), why
+
+
+def draw_splits(settings: FinetuneSettings, found: LabelledSet, cases: Sequence[Case]) -> tuple[Split, ...]:
+    """Return the split of a planned training, or one for each of its folds. Raises VolumeError as `split_cases`."""
+    return split_cases(
+        cases,
+        contents=found.check.contents(),
+        folds=settings.folds if settings.folds != 1 else None,
+        validation_fraction=settings.data.validation_fraction,
+        seed=settings.seed,
+    )
 
 
 def _splits(
@@ -279,13 +263,7 @@ def _splits(
     if (run.path / SPLIT).is_file():
         splits = read_split(run.path / SPLIT, members)
     else:
-        splits = split_cases(
-            members,
-            contents=found.check.contents(),
-            folds=settings.folds if settings.folds != 1 else None,
-            validation_fraction=settings.data.validation_fraction,
-            seed=settings.seed,
-        )
+        splits = draw_splits(settings, found, members)
         write_split(splits, run.path / SPLIT)
     return tuple(
         Cases(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,6 +30,7 @@ S = TypeVar("S", PretrainSettings, FinetuneSettings)
 def write_settings(run: RunFolder, settings: RunSettings) -> None:
     """Write run.yaml: every setting, folders relative to the run, scans and cases by their pseudonyms.
 
+    Of a fine-tuning without a plan only what was set: a default there would be obeyed, as set, when the plan is made.
     A folder's own name may tell of a patient or a study; it is needed to go on, and the one name that is written.
     """
     values = settings.model_dump(mode="json", by_alias=True, exclude={"out", "resume"})
@@ -37,6 +38,9 @@ def write_settings(run: RunFolder, settings: RunSettings) -> None:
         values["recipe"] = settings.recipe.to_dict()
     for group, name in _path_places(settings.task, values):
         group[name] = _relative(Path(group[name]), run.path)
+    if isinstance(settings, FinetuneSettings) and not settings.plan:
+        given = settings.model_dump(mode="json", by_alias=True, exclude={"out", "resume"}, exclude_unset=True)
+        values = _only(values, {"schema": 1, "task": settings.task, **given})
     write_text(run.settings_file, dump_yaml(values))
 
 
@@ -87,6 +91,15 @@ def settings_to_resume(run: RunFolder, given: S) -> S:
     if given.training.max_hours is not None:
         update["training"] = stored.training.model_copy(update={"max_hours": given.training.max_hours})
     return stored.model_copy(update=update)
+
+
+def _only(values: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of nested values those that `given` names, in their order."""
+    return {
+        key: _only(value, given[key]) if isinstance(value, dict) and isinstance(given[key], dict) else value
+        for key, value in values.items()
+        if key in given
+    }
 
 
 def _path_places(task: str, values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:

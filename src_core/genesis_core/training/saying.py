@@ -14,7 +14,10 @@ _PREPARING_SECONDS = 1.0
 
 
 class Say(Protocol):
-    """Called with the kind of an event, its values, and the sentence for the person, where it names a file."""
+    """Called with the kind of an event, its values, and, where it names a file, what the person is told of it.
+
+    That is a warning's sentence, or the name of a held-out case.
+    """
 
     def __call__(self, kind: str, values: dict[str, Any], said: str | None = None) -> None:
         """Say it."""

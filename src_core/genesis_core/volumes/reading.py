@@ -103,8 +103,8 @@ def _check_angles(stored: Stored, resample_shear: bool) -> None:
     if is_sheared(header.geometry, header.moved) and not resample_shear:
         raise VolumeError(
             f"{stored.path}: its axes are not at right angles (sheared, as by a tilted gantry): a straight grid would "
-            f"misplace voxels by up to {header.moved:.1f} mm. Ask for resampling (resample_shear=True), or "
-            "straighten it with the tool that made it"
+            f"misplace voxels by up to {header.moved:.1f} mm. Straighten it with the tool that made it; in Python, "
+            "read_volume(..., resample_shear=True) resamples it"
         )
 
 
@@ -132,8 +132,9 @@ def _frame_index(stored: Stored, frame: int | None) -> int:
     if frame is None:
         if stored.frames > 1:
             raise VolumeError(
-                f"{stored.path}: holds {stored.frames} frames (time points or repetitions); choose one: frame=0 to "
-                f"{stored.frames - 1}, or take all of them as channels of one scan (read_frames)"
+                f"{stored.path}: holds {stored.frames} frames (time points or repetitions), where one scan is needed. "
+                f"Save one as a file of its own; in Python, choose one: frame=0 to {stored.frames - 1}, or take all of "
+                "them as channels of one scan (read_frames)"
             )
         return 0
     if not 0 <= frame < stored.frames:

@@ -51,6 +51,17 @@ def test_a_model_is_exported_and_what_was_written_is_said(
     assert "has not written a model yet" in capsys.readouterr().err
 
 
+def test_a_scored_run_shows_the_dice_of_its_held_out_cases(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    means = {"dice_liver": 0.9, "dice_tumour": 0.76, "mean_dice": 0.83}
+    (runs / "liver" / "held_out.json").write_text(json.dumps({"means": means}))
+    assert run(["runs", "show", str(runs / "liver")]) == 0
+    assert "held_out.json: mean 0.830, liver 0.900, tumour 0.760" in capsys.readouterr().out
+    assert run(["runs", "show", str(runs / "liver"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["held_out"]["mean_dice"] == 0.83
+    assert run(["runs", "show", str(runs / "lung")]) == 0
+    assert "held" not in capsys.readouterr().out
+
+
 def test_an_export_to_onnx_tells_programs_how_exact_it_is(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from genesis_core.cli.main import run as run_line
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
 from genesis_core.settings import Settings, Size3, setting
@@ -116,3 +117,10 @@ def test_wrong_values_are_named(arguments: list[str], message: str) -> None:
     result = CliRunner().invoke(make([]), arguments)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_what_is_missing_is_named_as_it_is_typed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_line(["segment", "scan.nii.gz", "--out", "out"]) == 2
+    assert "--model is required" in capsys.readouterr().err
+    assert run_line(["runs", "show"]) == 2
+    assert "RUN is required" in capsys.readouterr().err

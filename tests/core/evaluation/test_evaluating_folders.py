@@ -207,8 +207,15 @@ def test_the_command_writes_a_report_and_says_what_it_did(tmp_path: Path, capsys
     (predictions / "case0.nii.gz").unlink()
     arguments = ["evaluate", str(predictions), str(references), "--out", str(tmp_path / "out"), "--overwrite"]
     assert run(arguments) == 1
-    assert "case0: there is no prediction" in capsys.readouterr().err
+    assert "case0: no prediction for this reference" in capsys.readouterr().err
+    for number in range(1, 5):
+        (predictions / f"case{number}.nii.gz").unlink()
+    assert run(arguments) == 1
+    (warning,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("warning:")]
+    assert "case0, case1, case2 and 2 more: no prediction for these 5 references" in warning
+    assert "say --subset" in warning
     assert run([*arguments, "--subset"]) == 0
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_the_command_speaks_json_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,6 +18,9 @@ from genesis_core.cli.main import run
 from genesis_core.model.ensemble import load_ensemble
 from genesis_core.phantom.labels import LABELS
 from genesis_core.phantom.thorax import make_phantom
+from genesis_core.training.finetune_settings import FinetuneSettings
+from genesis_core.training.run_folder import RunFolder
+from genesis_core.training.run_settings import read_settings
 from genesis_core.volumes.label_volume import LabelVolume, Structure
 from genesis_core.volumes.label_writing import write_labels
 from genesis_core.volumes.voxel_fingerprint import image_fingerprint
@@ -104,6 +107,40 @@ def test_a_stopped_run_resumes_to_the_very_same_weights(labelled: Path, tmp_path
     assert (tmp_path / "halves" / "held_out.json").read_text() == (tmp_path / "whole" / "held_out.json").read_text()
 
 
+def test_a_run_killed_before_its_plan_is_planned_when_it_goes_on(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("genesis_core.training.finetune.prepare_set", killed)
+        with pytest.raises(KeyboardInterrupt):
+            gc.finetune(labelled, tmp_path / "run", settings=QUICK, max_steps=1, folds=1)
+    settings = read_settings(RunFolder(tmp_path / "run"))
+    assert isinstance(settings, FinetuneSettings)
+    assert settings.is_given("sampling.patch_size")
+    assert not any(settings.is_given(key) for key in ("network.norm", "data.axis_codes", "training.keep", "seed"))
+    gc.finetune(out=tmp_path / "run", resume=True)
+    resumed = read_settings(RunFolder(tmp_path / "run"))
+    assert isinstance(resumed, FinetuneSettings)
+    assert "as you set it" not in resumed.plan["network.norm"]
+    assert "as you set it" in resumed.plan["sampling.patch_size"]
+    # Five subjects: no best state is picked.
+    assert resumed.training.keep == "last"
+
+
+def test_the_person_is_told_the_name_of_a_held_out_case_and_the_run_is_not(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--folds", "1", "--max-steps", "1", "--patch-size", "16,24,24", "--width", "2"]
+    assert run(["finetune", str(labelled), "--out", str(tmp_path / "run"), *words]) == 0
+    (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("held-out ")]
+    assert line.startswith("held-out secret_patient_")
+    assert "(case_" in line
+    assert "secret" not in (tmp_path / "run" / "events.jsonl").read_text()
+
+
 def test_folds_hold_every_case_out_once_and_are_applied_together(labelled: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     gc.finetune(labelled, out, settings=QUICK, max_steps=2, folds=2)
@@ -148,13 +185,18 @@ def test_a_source_gives_its_weights_width_norm_and_intensities(labelled: Path, t
     assert "start from model 'source' (encoder+decoder)" in transfer["message"]
 
 
-def test_it_is_said_aloud_if_pre_training_saw_a_held_out_scan(labelled: Path, tmp_path: Path) -> None:
+def test_it_is_said_aloud_if_pre_training_saw_a_held_out_scan(
+    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = {"network": {"width": 2}, "training": {"precision": "float32", "threads": 1}, "validation_samples": 2}
     gc.pretrain(labelled / "images", tmp_path / "source", settings=settings, max_steps=1, patch_size=(16, 24, 24))
     seen = set(gc.load_model(tmp_path / "source").card.data["seen"])
     cases = gc.find_labelled(labelled).cases
     was_seen = {case.id: image_fingerprint(gc.read_volume(case.images[0].path)) in seen for case in cases}
     assert sorted(was_seen.values()) == [False, True, True, True, True]
+    words = ["--source", str(tmp_path / "source"), "--width", "2", "--dry-run"]
+    assert run(["finetune", str(labelled), *words]) == 0
+    assert "pre-trained on 4 of the scans that are held out" in capsys.readouterr().err
     for held_out in was_seen:
         heard: list[dict[str, Any]] = []
         split = {"training": [name for name in was_seen if name != held_out], "validation": [held_out]}
@@ -206,7 +248,7 @@ def test_the_plan_is_shown_without_writing_anything(
 ) -> None:
     assert run(["finetune", str(labelled), "--out", str(tmp_path / "run"), "--dry-run"]) == 0
     shown = capsys.readouterr().out
-    assert "The plan, and why:" in shown
+    assert shown.index("The plan, and why:") < shown.index("data.spacing = as scanned: all") < shown.index("task: segm")
     assert "training.max_steps = 1000" in shown
     assert "data.structures = lung_right (drawn in 5 of 5 cases it was looked for in), lung_left" in shown
     assert not (tmp_path / "run").exists()
@@ -245,6 +287,14 @@ def test_wrong_settings_are_named(
 ) -> None:
     assert run(["finetune", str(labelled), "--out", str(tmp_path / "run"), *arguments]) == code
     assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["pretrain", "finetune"])
+def test_a_run_without_a_folder_is_wrong_usage(
+    labelled: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    assert run([command, str(labelled)]) == 2
+    assert "--out is required" in capsys.readouterr().err
 
 
 def test_a_folder_without_pairs_is_refused_with_what_was_looked_for(

@@ -42,7 +42,7 @@ def test_a_small_set_is_told_case_by_case_with_structures_and_a_last_line(
     told = lines(capsys.readouterr().out)
     assert sum(line.startswith("head") for line in told) == 6
     assert any(line.startswith("label 1") and "6 of 6" in line for line in told)
-    assert any("folds=5" in line for line in told)
+    assert any("--folds 5" in line for line in told)
     assert told[-1] == "6 usable cases of 6 subjects; no warnings"
 
 

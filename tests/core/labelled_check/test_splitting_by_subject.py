@@ -178,8 +178,8 @@ def test_shares_that_are_none_are_refused(share: float) -> None:
 
 
 def test_advice_offers_folds_to_small_sets_only() -> None:
-    assert "folds=5" in advise_split(19)
-    assert "folds=3" in advise_split(3)
+    assert "--folds 5" in advise_split(19)
+    assert "--folds 3" in advise_split(3)
     assert "folds" not in advise_split(20)
     assert "unknown" in advise_split(1)
 

@@ -65,7 +65,7 @@ def test_a_missing_folder_fails_with_one_sentence(tmp_path: Path, capsys: pytest
 
 def test_without_a_folder_it_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["inspect"]) == 2
-    assert "scans" in capsys.readouterr().err
+    assert "SCANS is required" in capsys.readouterr().err
 
 
 def test_an_empty_folder_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

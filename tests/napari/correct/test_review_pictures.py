@@ -20,7 +20,10 @@ pytestmark = [pytest.mark.gui, pytest.mark.slow]
 def workspace(trained: Path, tmp_path: Path) -> Path:
     """A workspace of real scans (a run and a folder "scans") if there is one, else the synthetic one."""
     given = os.environ.get("GENESIS_REVIEW_WORKSPACE")
-    return Path(shutil.copytree(given or trained, tmp_path / "workspace"))
+    # Its path stands in the pictures: a short one, below pytest's --basetemp.
+    folder = tmp_path.parent / "thighs"
+    shutil.rmtree(folder, ignore_errors=True)
+    return Path(shutil.copytree(given or trained, folder))
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])

@@ -122,6 +122,11 @@ def test_folds_are_shown_one_by_one_and_the_end_tells_how_good_it_is(
     apply = next(one for name, one in viewer.window.dock_widgets.items() if name.startswith("Apply"))
     assert apply.choice.entry.path == job.run.path
     assert len(apply.choice.entry.cards) == 3
+    dock.review_model()
+    review = next(one for name, one in viewer.window.dock_widgets.items() if name.startswith("Review"))
+    qtbot.waitUntil(lambda: review.choice.has_looked, timeout=10_000)
+    assert review.parts.setup.run == job.run.path
+    assert review.choice.folder is None
 
 
 def test_a_wrong_folder_is_named_before_anything_is_started(open_finetune: Open, tmp_path: Path, qtbot: Any) -> None:

@@ -165,7 +165,8 @@ class _Worker:
             return
         known = next((self.learnt.fingerprints[one] for one in fingerprints if one in self.learnt.fingerprints), None)
         if known is not None:
-            reason = f"it is {known}, which the model was trained or validated on: its proposal would tell nothing"
+            which = "the model" if known == name else f"it is {known}, which the model"
+            reason = f"{which} was trained or validated on{' it' * (known == name)}: its proposal would tell nothing"
             self.tell({"event": "left_out", "case": name, "reason": reason})
             self._keep({"v": 1, "case": name, "left_out": reason, "files": files})
             return

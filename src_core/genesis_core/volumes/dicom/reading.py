@@ -40,8 +40,8 @@ def read_dicom(path: str | os.PathLike[str], *, series: str | None = None, resam
     if sheared and not resample_shear:
         raise VolumeError(
             f"{found.path}: its slices are shifted against each other (a tilted gantry, {_tilt(found):.1f} degrees): "
-            f"a straight grid would misplace voxels by up to {found.placed.moved:.1f} mm. Ask for resampling "
-            "(resample_shear=True), or export the series straightened"
+            f"a straight grid would misplace voxels by up to {found.placed.moved:.1f} mm. Export the "
+            "series straightened; in Python, read_volume(..., resample_shear=True) resamples it"
         )
     array, geometry = read_voxels(found), found.geometry
     notes = [*found.notes, *_padding_notes(found, array)]

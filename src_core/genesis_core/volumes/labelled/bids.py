@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from shlex import quote
 
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.labelled.case import Case, LabelledFolder, Source
@@ -46,7 +47,9 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
         raise VolumeError(f"{listing.root}: no label's name ends in {chosen!r}; there are {some(sorted(kinds), 8)}")
     notes = []
     if others := sorted(kind for kind in kinds if kind != chosen):
-        notes.append(f"Labels are those that end in {chosen}; {some(others)} would be taken with labels={others[0]!r}.")
+        notes.append(
+            f"Labels are those that end in {chosen}; {some(others)} would be taken with --labels {quote(others[0])}."
+        )
     paired = pair_names(
         [(f"{_entities(stem(file))}_{stem(file).rpartition('_')[2]}", file) for file in images],
         [(_entities(stem(file)), file) for file in taken],

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from shlex import quote
 from typing import Any
 
 from genesis_core.errors import VolumeError
@@ -49,7 +50,7 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
     """Return the listed cases, those under "test" without labels as test cases."""
     path = listing.other("dataset.json")
     if labels is not None:
-        raise VolumeError(f"{listing.root}: dataset.json says which labels count; leave labels={labels!r} out")
+        raise VolumeError(f"{listing.root}: dataset.json says which labels count; leave --labels {quote(labels)} out")
     if path is None:
         raise VolumeError(f"{listing.root}: no dataset.json in this folder")
     content = read_dataset_json(path)

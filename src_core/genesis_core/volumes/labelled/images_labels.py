@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from shlex import quote
 
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.labelled.case import Case, LabelledFolder, Source
@@ -60,7 +61,9 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
     notes = []
     if len(sets) > 1:
         others = [f"{name}/" for name in sets if name != chosen]
-        notes.append(f"Labels are those in {chosen}/; {some(others)} would be taken with labels={others[0][:-1]!r}.")
+        notes.append(
+            f"Labels are those in {chosen}/; {some(others)} would be taken with --labels {quote(others[0][:-1])}."
+        )
     cases: list[Case] = []
     left_out: list[tuple[str, str]] = []
     pairings = [(place, _pairing(listing, place.images, place.labels)) for place in places if place.labels is not None]

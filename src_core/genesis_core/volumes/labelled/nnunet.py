@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from genesis_core.errors import VolumeError
@@ -47,7 +48,7 @@ def detect(listing: FolderListing) -> Detection:
 def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
     """Return the cases of imagesTr, and those of imagesTs as test cases (with labels where labelsTs has them)."""
     if labels is not None:
-        raise VolumeError(f"{listing.root}: nnU-Net's layout has one set of labels; leave labels={labels!r} out")
+        raise VolumeError(f"{listing.root}: nnU-Net's layout has one set of labels; leave --labels {quote(labels)} out")
     path = listing.other("dataset.json")
     content: Mapping[str, Any] = read_dataset_json(path) if path else {}
     names = channel_names(path, content) if path else ()

@@ -110,12 +110,12 @@ def advise_split(subjects: int) -> str:
         return "One subject: nothing can be held out, so how well a model does on anybody else stays unknown."
     if subjects < 5:
         return (
-            f"{subjects} subjects: too few to judge a model by; hold one out in turn (folds={subjects}) to see at "
+            f"{subjects} subjects: too few to judge a model by; hold one out in turn (--folds {subjects}) to see at "
             "least whether it works."
         )
     if subjects < FEW_SUBJECTS:
         return (
-            f"{subjects} subjects: a fifth of them is too few to judge a model by. Five folds (folds=5) hold every "
+            f"{subjects} subjects: a fifth of them is too few to judge a model by. Five folds (--folds 5) hold every "
             "subject out once, and cost five trainings."
         )
     return f"{subjects} subjects: holding out a fifth ({max(1, round(subjects / 5))}) is enough to choose a model by."
@@ -168,7 +168,7 @@ def _folds(ranked: list[str], holdings: Mapping[str, frozenset[str]], folds: int
     """
     if not 2 <= folds <= len(ranked):
         raise VolumeError(
-            f"folds={folds}: between 2 and the number of subjects outside the test part ({len(ranked)}) are possible"
+            f"{folds} folds: between 2 and the number of subjects outside the test part ({len(ranked)}) are possible"
         )
     small, larger = divmod(len(ranked), folds)
     dealt: list[list[str]] = [[] for _ in range(folds)]
