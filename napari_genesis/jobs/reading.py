@@ -9,10 +9,12 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from genesis_core.errors import GenesisError
 from genesis_core.training.events import Event
+from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.pretrain_settings import PretrainSettings
 from genesis_core.training.run_folder import RunFolder, RunStatus
 from genesis_core.training.run_settings import read_settings
@@ -196,6 +198,12 @@ class RunReader:
             scans=data.scans if pretrains else data.labelled,
             validate_every=training.validate_every or 0,
             held_out=len(settings.cases.validation) if settings.cases is not None else 0,
-            source=None if isinstance(settings, PretrainSettings) else settings.source,
+            source=None if isinstance(settings, PretrainSettings) else _began_from(settings),
             plan={} if isinstance(settings, PretrainSettings) else settings.plan,
         )
+
+
+def _began_from(settings: FinetuneSettings) -> Path | None:
+    """Return the run or model whose weights a fine-tuning began with: of a later round, mostly the round before."""
+    rounds = settings.rounds
+    return settings.source if rounds is None or rounds.start == "source" else rounds.previous

@@ -22,6 +22,8 @@ from napari_genesis.runs.event_scan import EventScan
 
 # Top-level keys of a run.yaml as it is written; parsing the whole of some hundred files would hold the window up.
 _KEY = re.compile(r"^(task|source|device):[ \t]*(.*?)[ \t]*$", re.MULTILINE)
+# A later round that goes on from the models of the run before, written on one line or on several.
+_ROUND = re.compile(r"^rounds:\s*\{?\s*previous: ([^,\n]*?)[ \t]*[,\n]\s*start: previous\b", re.MULTILINE)
 _MOST_YAML = 1 << 20
 # A run that trains grows all the time; it is measured again after this many seconds.
 _SIZE_EVERY = 30.0
@@ -178,15 +180,17 @@ class RunListing:
         known.task, known.device, known.source = "", "auto", None
         try:
             with open(run.settings_file, encoding="utf-8") as file:
-                found = dict(_KEY.findall(file.read(_MOST_YAML)))
+                text = file.read(_MOST_YAML)
         except (OSError, ValueError) as problem:
             known.trouble = f"its run.yaml cannot be read ({problem})"
             return
+        found = dict(_KEY.findall(text))
         known.task = found.get("task", "").strip("'\"")
         known.device = found.get("device", "auto").strip("'\"") or "auto"
         if not known.task:
             known.trouble = "its run.yaml is damaged: it names no task"
-        source = found.get("source", "").strip("'\"")
+        before = _ROUND.search(text)
+        source = (before.group(1) if before else found.get("source", "")).strip("'\"")
         if source not in ("", "null", "~"):
             known.source = Path(os.path.normpath(run.path / source))
 

@@ -179,7 +179,7 @@ def test_an_existing_file_is_kept_unless_overwriting_is_asked_for(scan: Path, tm
         (["SCAN", "--contact-sheet", "x.png", "--samples", "201"], 2, "samples"),
         (["SCAN", "--contact-sheet", "x.png", "--at", "1,2"], 2, "at"),
         (["SCAN", "--out", "x.mha", "--patch-size", "0,1,1"], 2, "patch_size"),
-        (["--out", "x.mha"], 2, "scan"),
+        (["--out", "x.mha"], 2, "SCAN is required"),
     ],
 )
 def test_mistakes_are_named_with_one_message(

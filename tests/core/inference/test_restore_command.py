@@ -196,7 +196,7 @@ def test_other_formats_can_be_asked_for(tmp_path: Path, model: Path, image_forma
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["restore"], 2, "'scan' is required"),
+        (["restore"], 2, "SCAN is required"),
         (["restore", "{scan}", "--model", "{model}", "--out", "{out}", "--overlap", "1"], 2, "overlap"),
         (["restore", "{scan}", "--model", "{empty}", "--out", "{out}"], 1, "neither a model folder"),
         (["restore", "{scan}", "--model", "{model}", "--out", "{out}", "--device", "gpu"], 1, "device"),

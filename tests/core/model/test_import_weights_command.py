@@ -58,7 +58,7 @@ def test_a_file_that_does_not_fit_fails_with_its_report(
 
 def test_wrong_usage_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["import-weights"]) == 2
-    assert "'file' is required" in capsys.readouterr().err
+    assert "FILE is required" in capsys.readouterr().err
     assert run(["import-weights", "x.pt", "--out", "y", "--minimum-matched", "2"]) == 2
     assert run(["import-weights", str(tmp_path / "absent.pt"), "--out", str(tmp_path / "y")]) == 1
     assert "no such file" in capsys.readouterr().err

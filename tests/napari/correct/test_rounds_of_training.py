@@ -11,6 +11,7 @@ from review_driving import open_case, paint, press, rest
 
 from genesis_core.studies.review import Review, read_states
 from napari_genesis.correct.review_dock import ReviewDock
+from napari_genesis.training.wording import about
 
 Open = Callable[..., ReviewDock]
 
@@ -66,6 +67,7 @@ def test_a_review_is_made_ranked_corrected_and_continued(
     rest(qtbot, dock)
     assert job.state == "finished", (job.view.status, job.view.words)
     qtbot.waitUntil(lambda: len(dock.read.rounds) == 2 and dock.round.continuing.job is None, timeout=10_000)
+    assert about(job.view).startswith("from first, ")
     table = parts.continuing.rounds.table
     cells = [[table.item(row, column).text() for column in range(5)] for row in range(2)]
     assert [row[0] for row in cells] == ["0", "1"]

@@ -55,6 +55,7 @@ def test_what_starts_from_a_run_is_named_whether_by_its_source_or_by_anything_el
     review.mkdir(parents=True)
     (review / "review.yaml").write_text("run: ../../spleen\nrounds: [../../spleen, ../../lung]\n")
     runs = RunListing().read(tmp_path).runs
+    assert next(run for run in runs if run.path == round_one).source == tmp_path / "lung"
     assert needed_by(tmp_path / "lung", runs, tmp_path / "reviews") == [
         "liver",
         "round",
