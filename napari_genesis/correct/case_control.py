@@ -207,7 +207,10 @@ class CaseControl(QObject):
 def _facts(found: CaseRead) -> list[str]:
     proposal = found.proposal
     facts = [f"Uncertainty {proposal.uncertainty:.3f}."]
-    return [*facts, *(one.sentence for one in proposal.flags), *proposal.notes]
+    # What was not found is a flag already.
+    flagged = any(one.kind == "empty" for one in proposal.flags)
+    notes = [note for note in proposal.notes if not (flagged and note.startswith("Not found in this scan"))]
+    return [*facts, *(one.sentence for one in proposal.flags), *notes]
 
 
 def _opened_words(found: CaseRead) -> str:

@@ -79,12 +79,18 @@ class FinetuneDock(TrainingDock):
         """Open the Apply dock with the model of the run that is shown."""
         if self.job is None:
             return
+        self._leave_preview()
         _, dock = self._viewer.window.add_plugin_dock_widget(PLUGIN, "Apply", tabify=True)
         dock.choice.add_folder(self.job.run.path)
+
+    def _leave_preview(self) -> None:
+        """Take the preview out of the viewer: whoever goes on to scans has done with it."""
+        self._page.previews.setChecked(False)
 
     def review_model(self) -> None:
         """Open the Review dock with the form of a new review of the model of the run that is shown."""
         if self.job is None:
             return
+        self._leave_preview()
         _, dock = self._viewer.window.add_plugin_dock_widget(PLUGIN, "Review", tabify=True)
         dock.review_model(self.job.run.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
@@ -19,9 +20,16 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_genesis.forms.control import SmallLabel
 from napari_genesis.jobs.labelled_check import DrawnStructure
 
 SWATCH = 12
+# What the core calls a number that nobody has named.
+_NUMBER_ONLY = re.compile(r"label \d+")
+_NAMES_HINT = (
+    "Numbers without names. A file label_names.csv beside the labels, with the lines number,name and 1,liver, names "
+    "them; names stay with the model."
+)
 _ROW = 22
 # More rows than these scroll inside the list, which would else push everything else out of sight.
 _MOST_ROWS = 8
@@ -53,6 +61,8 @@ class StructuresList(QWidget):
         layout.setSpacing(2)
         layout.addLayout(row)
         layout.addWidget(self.table)
+        self.hint = SmallLabel()
+        layout.addWidget(self.hint)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -91,6 +101,8 @@ class StructuresList(QWidget):
                         item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                     self.table.setItem(row, column, item)
         self.setVisible(bool(structures))
+        unnamed = any(_NUMBER_ONLY.fullmatch(one.name) for one in structures)
+        self.hint.show_text(_NAMES_HINT if unnamed else "")
         self.all.setVisible(len(structures) > 1)
         self.none.setVisible(len(structures) > 1)
         self.table.updateGeometry()
