@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
 
+from napari_genesis.forms.actions import add_action, make_button
 from napari_genesis.training.job_controls import JobControls
 
 # What each key does; none of them is napari's own (0.9): Ctrl+Backspace would remove layers, Ctrl+Shift+Z repeats a
@@ -41,20 +41,20 @@ class Actions(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.begin_button = _button("Begin and rank", _BEGIN, self.begin)
-        self.rank_button = _button("Rank", "Let the model draw on every scan that has no proposal yet.", self.rank)
-        self.stop_button = _button("Stop", "What is ranked stays, and Rank goes on.", self.stop_ranking)
-        self.open_button = _button("Open", "Open the chosen case (double click, Return).", self.open)
-        self.accept_button = _button(
+        self.begin_button = make_button("Begin and rank", _BEGIN, self.begin)
+        self.rank_button = make_button("Rank", "Let the model draw on every scan that has no proposal yet.", self.rank)
+        self.stop_button = make_button("Stop", "What is ranked stays, and Rank goes on.", self.stop_ranking)
+        self.open_button = make_button("Open", "Open the chosen case (double click, Return).", self.open)
+        self.accept_button = make_button(
             "Accept",
             f"Copy image and labels into the training set, with who, when and what changed: {KEYS['accept']}\n"
             "Nothing is overwritten, it can be undone, and no training begins by it.",
             self.accept,
         )
-        self.reject_button = _button(
+        self.reject_button = make_button(
             "Reject", f"Not to be used for training; the draft is kept: {KEYS['reject']}", self.reject
         )
-        self.flag_button = _button("Flag", f"Mark the case, to come back to it: {KEYS['flag']}", self.flag)
+        self.flag_button = make_button("Flag", f"Mark the case, to come back to it: {KEYS['flag']}", self.flag)
         self.jobs = JobControls()
         self.more = QToolButton()
         self.more.setText("more")
@@ -62,10 +62,10 @@ class Actions(QWidget):
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.more.setMinimumWidth(self.more.sizeHint().width() + 14)
         menu = QMenu(self.more)
-        self.undo_action = _action(f"Undo the last decision\t{KEYS['undo']}", self.undo, menu)
-        self.give_up_action = _action("Give up the draft, back to the proposal", self.give_up, menu)
-        self.copy_action = _action("Copy the same as a command", self.copy_command, menu)
-        self.folder_action = _action("Show the review's folder", self.open_folder, menu)
+        self.undo_action = add_action(f"Undo the last decision\t{KEYS['undo']}", self.undo, menu)
+        self.give_up_action = add_action("Give up the draft, back to the proposal", self.give_up, menu)
+        self.copy_action = add_action("Copy the same as a command", self.copy_command, menu)
+        self.folder_action = add_action("Show the review's folder", self.open_folder, menu)
         self.more.setMenu(menu)
         self._buttons = (
             self.begin_button, self.rank_button, self.stop_button, self.open_button, self.accept_button,
@@ -112,17 +112,3 @@ class Actions(QWidget):
             button.setVisible(button in shown)
         self.jobs.hide()
         self.more.show()
-
-
-def _button(text: str, tip: str, signal: object) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.clicked.connect(lambda: signal.emit())  # type: ignore[attr-defined]
-    return button
-
-
-def _action(text: str, signal: object, menu: QMenu) -> QAction:
-    action = QAction(text, menu)
-    action.triggered.connect(lambda: signal.emit())  # type: ignore[attr-defined]
-    menu.addAction(action)
-    return action

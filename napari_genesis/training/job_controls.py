@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
 
+from napari_genesis.forms.actions import add_action, make_button
 from napari_genesis.jobs.job import ALIVE, RESUMABLE, State
 
 
@@ -25,26 +25,28 @@ class JobControls(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.start_button = _button("Start", "Train in the background; napari stays free.", self.start)
-        self.stop_button = _button(
+        self.start_button = make_button("Start", "Train in the background; napari stays free.", self.start)
+        self.stop_button = make_button(
             "Stop and keep", "Write a checkpoint after this step and stop; the model is usable.", self.stop
         )
-        self.pause_button = _button(
+        self.pause_button = make_button(
             "Pause and free",
             "Write a checkpoint and free the memory; the queue waits on.",
             self.pause,
         )
-        self.resume_button = _button("Resume", "Go on from the last checkpoint, as if it never stopped.", self.resume)
-        self.start_now_button = _button("Start now", "Do not wait for the runs before it.", self.start_now)
-        self.cancel_button = _button("Cancel", "Take it out of the queue; its folder stays.", self.cancel)
-        self.new_button = _button("New run", "Set up another run.", self.new)
+        self.resume_button = make_button(
+            "Resume", "Go on from the last checkpoint, as if it never stopped.", self.resume
+        )
+        self.start_now_button = make_button("Start now", "Do not wait for the runs before it.", self.start_now)
+        self.cancel_button = make_button("Cancel", "Take it out of the queue; its folder stays.", self.cancel)
+        self.new_button = make_button("New run", "Set up another run.", self.new)
         self.more = QToolButton()
         self.more.setText("more ")
         self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(self.more)
-        self.stop_now_action = _action("Stop now, back to the last checkpoint", self.stop_now, menu)
-        self.copy_action = _action("Copy the same as a command", self.copy_command, menu)
-        self.folder_action = _action("Show the run's folder", self.open_folder, menu)
+        self.stop_now_action = add_action("Stop now, back to the last checkpoint", self.stop_now, menu)
+        self.copy_action = add_action("Copy the same as a command", self.copy_command, menu)
+        self.folder_action = add_action("Show the run's folder", self.open_folder, menu)
         self.more.setMenu(menu)
         self._buttons = (
             self.start_button, self.stop_button, self.pause_button, self.resume_button, self.start_now_button,
@@ -84,17 +86,3 @@ class JobControls(QWidget):
     def _show(self, *shown: QPushButton) -> None:
         for button in self._buttons:
             button.setVisible(button in shown)
-
-
-def _button(text: str, tip: str, signal: object) -> QPushButton:
-    button = QPushButton(text)
-    button.setToolTip(tip)
-    button.clicked.connect(lambda: signal.emit())  # type: ignore[attr-defined]
-    return button
-
-
-def _action(text: str, signal: object, menu: QMenu) -> QAction:
-    action = QAction(text, menu)
-    action.triggered.connect(lambda: signal.emit())  # type: ignore[attr-defined]
-    menu.addAction(action)
-    return action
