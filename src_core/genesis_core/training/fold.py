@@ -87,9 +87,7 @@ def train_fold(
     )
     if not resume or training.max_steps is None:
         training = training.model_copy(update={"max_steps": _steps(loop, training.max_steps, training.max_hours)})
-        loop.settings = training
-        if groups is not None:
-            loop.optimiser = loop.make_optimiser(network)
+        loop.plan(training)
     assert training.max_steps is not None
     write_settings(run, settings.model_copy(update={"training": training, "cases": cases}))
     for message in task.notes if not resume else ():

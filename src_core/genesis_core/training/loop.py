@@ -6,32 +6,26 @@ that was stopped or killed and resumed ends with the weights of an unbroken one,
 
 from __future__ import annotations
 
-import copy
-import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, closing
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
 import torch
 
-from genesis_core.errors import TrainingError
 from genesis_core.sampling.fallback_rule import FallbackRule
 from genesis_core.task import Batch, Task
 from genesis_core.training.averaging import averaged
 from genesis_core.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from genesis_core.training.events import Event
 from genesis_core.training.failures import named_failure
-from genesis_core.training.optimiser import make_optimiser
-from genesis_core.training.parameter_groups import apply_freezing
 from genesis_core.training.prefetch import Prefetcher
 from genesis_core.training.previews import write_preview
 from genesis_core.training.run_folder import RunFolder
-from genesis_core.training.schedule import learning_rate
 from genesis_core.training.settings import TrainingSettings
+from genesis_core.training.stepping import Groups, NotANumberError, Step, Stepper
 from genesis_core.training.stopping import StopRequest
 from genesis_core.training.tensorboard import ScalarWriter
 
@@ -70,7 +64,7 @@ class Training:
         device: str,
         save_model: Callable[[nn.Module, dict[str, float]], None],
         report: Report | None = None,
-        groups: Callable[[nn.Module], list[dict[str, Any]]] | None = None,
+        groups: Groups | None = None,
         last_words: Callable[[], str | None] | None = None,
     ) -> None:
         self.task = task
@@ -82,19 +76,9 @@ class Training:
         self._save_model = save_model
         self._report = report
         self._last_words = last_words
-        self._format: torch.memory_format | None = None
-        if settings.channels_last:
-            dims = max(parameter.ndim for parameter in network.parameters()) - 2
-            self._format = torch.channels_last_3d if dims == 3 else torch.channels_last
-            network.to(memory_format=self._format)  # type: ignore[call-overload]
-        self._groups = groups
-        self.optimiser = self.make_optimiser(network)
+        self.stepper = Stepper(task, network, settings, self.device, groups)
         self._averaged = averaged(network, settings.ema) if settings.ema is not None else None
         self._scalars: ScalarWriter | None = None
-
-    def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Return a new optimiser of `network`, of this training's settings and groups."""
-        return make_optimiser(network, self.settings, None if self._groups is None else self._groups(network))
 
     @property
     def result(self) -> nn.Module:
@@ -109,21 +93,14 @@ class Training:
         if self._report is not None:
             self._report(event)
 
+    def plan(self, settings: TrainingSettings) -> None:
+        """Use `settings`, whose steps were decided by timing; for a training that has not begun."""
+        self.settings = self.stepper.settings = settings
+        self.stepper.optimiser = self.stepper.make_optimiser(self.network)
+
     def seconds_per_step(self, count: int = 5) -> float:
         """Return how long an optimiser step takes here; measured on copies, the training itself is untouched."""
-        kept, network = self.optimiser, self.network
-        self.network = copy.deepcopy(network)
-        self.optimiser = self.make_optimiser(self.network)
-        try:
-            times = []
-            for step in range(count):
-                began = time.perf_counter()
-                self._step(self._draw(step), step, count)
-                times.append(time.perf_counter() - began)
-        finally:
-            self.optimiser, self.network = kept, network
-        # The first steps pay for allocation and for choosing kernels.
-        return float(np.median(times[min(2, count - 1) :]))
+        return self.stepper.seconds_per_step(self._draw, count)
 
     def train(self, total_steps: int, request: StopRequest, *, resume: bool) -> Outcome:
         """Train until `total_steps`, the time budget, early stopping or a request to stop; return how it ended.
@@ -135,7 +112,7 @@ class Training:
         progress = Progress(total_steps)
         last = self.run.checkpoints / "last.pt"
         if resume and last.exists():
-            progress = load_checkpoint(last, self.network, self.optimiser, self._averaged)
+            progress = load_checkpoint(last, self.network, self.stepper.optimiser, self._averaged)
         self.run.set_status("running", progress.step, total_steps)
         try:
             with ScalarWriter(self.run.tensorboard, progress.step) as scalars:
@@ -168,15 +145,15 @@ class Training:
                 waited = prefetcher.waited
                 parts = next(batches)
                 step_began = time.perf_counter()
-                loss, norm, rate = self._step(parts, progress.step, progress.total_steps, progress)
+                done = self._step(parts, progress)
                 progress.step += 1
                 progress.seconds = time.perf_counter() - began
                 self.emit(
                     "step",
                     step=progress.step,
-                    loss=loss,
-                    learning_rate=rate,
-                    gradient_norm=norm,
+                    loss=done.loss,
+                    learning_rate=done.learning_rate,
+                    gradient_norm=done.gradient_norm,
                     seconds=round(time.perf_counter() - step_began, 4),
                     waited=round(prefetcher.waited - waited, 4),
                 )
@@ -192,6 +169,16 @@ class Training:
                 self.run.heartbeat(progress.step, progress.total_steps)
         return self._finish(progress, f"all {progress.total_steps} steps done")
 
+    def _step(self, parts: Sequence[Batch], progress: Progress) -> Step:
+        try:
+            done = self.stepper.step(parts, progress.step, progress.total_steps)
+        except NotANumberError:
+            self._checkpoint(progress)
+            raise
+        if self._averaged is not None:
+            self._averaged.update_parameters(self.network)
+        return done
+
     def _count(self, parts: Sequence[Batch], progress: Progress) -> None:
         """Add what was drawn to the run's counts, which are checked: mostly last resorts are nothing to learn from."""
         rule = FallbackRule(progress.drawn, progress.fallbacks)
@@ -205,61 +192,9 @@ class Training:
             for part in range(self.settings.accumulate)
         ]
 
-    def _autocast(self) -> AbstractContextManager[None]:
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.settings.precision == "bfloat16")
-
-    def _step(
-        self, parts: Sequence[Batch], step: int, total: int, progress: Progress | None = None
-    ) -> tuple[float, float, float]:
-        """Do one optimiser step; return loss, gradient norm before clipping, and learning rate."""
-        rate = learning_rate(self.settings, step, total)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate * group.get("scale", 1.0)
-        self.network.train()
-        if self._groups is not None:
-            apply_freezing(self.network, self.optimiser.param_groups, step)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss = 0.0
-        for part in parts:
-            with self._autocast():
-                value, _ = self.task.loss(self.network, part.to(self.device, self._format))
-            (value / len(parts)).backward()  # type: ignore[no-untyped-call]
-            loss += float(value.detach()) / len(parts)
-        limit = self.settings.clip_norm if self.settings.clip_norm is not None else math.inf
-        norm = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit))
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            if progress is not None:
-                self._checkpoint(progress)
-            raise TrainingError(self._not_a_number(parts, step, loss))
-        self.optimiser.step()
-        # Steps that are only timed must not reach the average.
-        if self._averaged is not None and progress is not None:
-            self._averaged.update_parameters(self.network)
-        return loss, norm, rate
-
-    def _not_a_number(self, parts: Sequence[Batch], step: int, loss: float) -> str:
-        guilty = [origin for part in parts for origin in self._guilty(part)]
-        names = guilty or [origin for part in parts for origin in part.origins]
-        what = "the loss" if not math.isfinite(loss) else "the gradient"
-        return (
-            f"{what} is not a number at step {step + 1}, on {'' if guilty else 'one of '}{', '.join(names)}. The state "
-            "before this step is kept in checkpoints/last.pt. Look at that sub-volume; if it is sound, start again "
-            "with a lower training.learning_rate, or with training.precision=float32"
-        )
-
-    def _guilty(self, part: Batch) -> list[str]:
-        """Return the origins whose loss alone is not finite; none, if only the whole batch or its gradient is bad."""
-        guilty = []
-        with torch.no_grad(), self._autocast():
-            for index, origin in enumerate(part.origins):
-                one = part.only(index).to(self.device, self._format)
-                if not bool(torch.isfinite(self.task.loss(self.network, one)[0])):
-                    guilty.append(origin)
-        return guilty
-
     def _validate(self, progress: Progress, wait_share: float) -> None:
         network = self.result.eval()
-        with self._autocast():
+        with self.stepper.autocast():
             figures = self.task.validate(network)
             arrays = self.task.preview(network)
         progress.figures, progress.validated_step = figures, progress.step
@@ -291,7 +226,7 @@ class Training:
             self._save_model(network, {**figures, "step": progress.step})
 
     def _save(self, path: Path, progress: Progress) -> None:
-        save_checkpoint(path, self.network, self.optimiser, progress, self._averaged)
+        save_checkpoint(path, self.network, self.stepper.optimiser, progress, self._averaged)
 
     def _checkpoint(self, progress: Progress) -> None:
         self._save(self.run.checkpoints / "last.pt", progress)

@@ -169,7 +169,7 @@ def _train(
     )
     if training.max_steps is None:
         training = training.model_copy(update={"max_steps": _plan_steps(loop, training.max_hours)})
-        loop.settings = training
+        loop.plan(training)
     assert training.max_steps is not None
     resolved = {"training": training, "data": data.settings, "cases": data.cases}
     write_settings(run, settings.model_copy(update=resolved))
