@@ -164,7 +164,7 @@ def describe(field: FieldInfo) -> str:
         facts.append(str(extra["unit"]))
     for name, word in (("ge", "at least"), ("gt", "over"), ("le", "at most"), ("lt", "under")):
         facts += [f"{word} {getattr(item, name)}" for item in field.metadata if getattr(item, name, None) is not None]
-    if not field.is_required() and field.default is not None and not isinstance(field.default, Settings):
+    if not field.is_required() and field.default not in (None, ()) and not isinstance(field.default, Settings):
         default = field.default
         facts.append("default " + (",".join(map(str, default)) if isinstance(default, tuple) else str(default)))
     text = field.description or ""

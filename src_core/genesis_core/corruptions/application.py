@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,15 +78,27 @@ def _each(source: Voxels, drawn: Callable[[int], Draw], threads: int | None) -> 
             _corrupt(source[index], out[index], drawn(index))
 
     threads = min(len(source), available_cores() if threads is None else threads)
-    if threads <= 1:
+    others = [_pool().submit(work) for _ in range(threads - 1)]
+    try:
         work()
-        return out
-    with ThreadPoolExecutor(threads - 1, "corruptions") as pool:
-        others = [pool.submit(work) for _ in range(threads - 1)]
-        work()
-        for other in others:
-            other.result()
+    finally:
+        # Whoever has not begun by now has nothing left to do.
+        begun = [other for other in others if not other.cancel()]
+        wait(begun)
+    for other in begun:
+        other.result()
     return out
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    """Return the threads that help with batches, which are kept: each new one would begin with memory of its own."""
+    return ThreadPoolExecutor(max(1, available_cores() - 1), "corruptions")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child has none of the threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 def _corrupt(source: Voxels, out: Voxels, draw: Draw) -> None:

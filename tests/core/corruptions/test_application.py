@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,17 @@ def test_a_published_size_is_the_same_on_one_and_two_threads() -> None:
     one = GENESIS(x, range(6), threads=1)
     assert np.array_equal(one, GENESIS(x, range(6), threads=2))
     assert np.array_equal(one, GENESIS(x, range(6)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded")
+def test_a_forked_child_does_the_same_although_it_has_none_of_the_threads() -> None:
+    x = volume((6, 1, 12, 12, 12))
+    one = GENESIS(x, range(6), threads=2)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(one, GENESIS(x, range(6), threads=2)) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_an_image_is_a_volume_of_one_slice() -> None:

@@ -18,7 +18,7 @@ _GOLDEN, _UNIT = np.uint64(GOLDEN), UNIT
 _S11, _HALF, _LOW, _ONE = np.uint64(11), np.uint64(32), np.uint64(0xFFFFFFFF), np.uint64(1)
 
 
-@compiled(types.int64, types.uint64, READ_I64_2D, types.int64, types.float64, types.int64, WRITE_I64_2D)
+@compiled(types.int64, types.uint64, READ_I64_2D, types.int64, types.float64, types.int64, WRITE_I64_2D, nogil=False)
 def draw_boxes(
     key: np.uint64, axes: NDArray[np.int64], certain: int, another: float, margin: int, boxes: NDArray[np.int64]
 ) -> int:

@@ -52,15 +52,16 @@ def _say_uncached() -> None:
     )
 
 
-def compiled(returns: Any, *arguments: Any) -> Callable[[Function], Function]:
+def compiled(returns: Any, *arguments: Any, nogil: bool = True) -> Callable[[Function], Function]:
     """Compile a function for exactly these argument types, and keep the result in numba's cache.
 
     A change of any file of kernels compiles them again. Numba looks beside the source, then in the user's cache
     folder (or in NUMBA_CACHE_DIR). Where none of them can be written, the function is compiled for this process
-    alone, and a RuntimeWarning says so once.
+    alone, and a RuntimeWarning says so once. nogil: whether it lets go of Python's lock; for less than some ten
+    microseconds of work, letting go and taking it again costs more than it gives others.
     """
     signature = returns(*arguments)
-    options = {"nogil": True, "error_model": "numpy"}
+    options = {"nogil": nogil, "error_model": "numpy"}
 
     def decorate(function: Function) -> Function:
         try:
