@@ -63,6 +63,8 @@ def run(settings: ImportSettings, output: Output) -> None:
         output.warn(f"the file's SHA-256 is {report.digest_in_words}")
     if not report.head_matched:
         output.warn("the last layer was not taken from the file and was started at random; fine-tune before use")
+    if card.learnt == "encoder":
+        output.warn("such files hold an encoder alone; the decoder is ours and was started at random")
     if report.matched_fraction < 1:
         output.warn(
             f"only {report.matched_fraction:.1%} of the encoder and decoder came from the file; "
@@ -124,7 +126,7 @@ command = settings_command(
     "import-weights",
     ImportSettings,
     run,
-    text="Convert a published checkpoint (Models Genesis, SuPreM, Swin UNETR) into a model folder.",
+    text="Convert a published checkpoint (Models Genesis, SuPreM, MedicalNet, nnU-Net v2, ...) into a model folder.",
     example="napari-genesis import-weights Genesis_Chest_CT.pt --out models/genesis_chest_ct",
     arguments={"FILE": "file"},
     options={

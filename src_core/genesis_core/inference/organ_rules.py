@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import SettingsError
+from genesis_core.inference.lung_sides import Body, tell_apart
 from genesis_core.inference.postprocessing import box_around, pieces
 from genesis_core.volumes.label_volume import LabelVolume, Structure
 
@@ -33,14 +34,13 @@ _LESIONS = {
     "colon_tumor": (3, 100),
     "kidney_cyst": (20, 20),
 }
-# A tumour lies in these organs, closed and grown by a box of five of those voxels: two to either side.
+# A tumour lies in these organs (their largest pieces together, as many as there are organs), closed and grown by a box
+# of five of those voxels: two to either side.
 _INSIDE = {"kidney_tumor": ("kidney_left", "kidney_right"), "liver_tumor": ("liver",)}
 _REACH_MM = 2 * 1.5
 _LEFT_LUNG, _RIGHT_LUNG = "lung_left", "lung_right"
-# Two pieces whose volumes differ by more than this are not a pair of lungs.
-_UNEQUAL = 4
 _VEIN, _PANCREAS = "portal_vein_and_splenic_vein", "pancreas"
-# Single pieces each; the lungs have a rule of their own.
+# Single pieces each; the lungs have a rule of their own, and vessels of several pieces stay as they are.
 _ORGANS = (
     "spleen",
     "kidney_right",
@@ -51,12 +51,10 @@ _ORGANS = (
     "stomach",
     "aorta",
     "postcava",
-    _VEIN,
     _PANCREAS,
     "adrenal_gland_right",
     "adrenal_gland_left",
     "duodenum",
-    "hepatic_vessel",
     "colon",
     "intestine",
     "rectum",
@@ -66,7 +64,7 @@ _ORGANS = (
     "femur_right",
     "celiac_trunk",
 )
-_KNOWN = {*_ORGANS, _LEFT_LUNG, _RIGHT_LUNG, *_LESIONS}
+_KNOWN = {*_ORGANS, _LEFT_LUNG, _RIGHT_LUNG, _VEIN, *_LESIONS}
 
 
 def check_organ_rules(rules: OrganRules, names: list[str]) -> None:
@@ -81,17 +79,21 @@ def check_organ_rules(rules: OrganRules, names: list[str]) -> None:
 def apply_organ_rules(labels: LabelVolume) -> LabelVolume:
     """Return labels after the published rules, with a note on every change; the input is not changed.
 
-    In this order: one piece an organ; the two lungs, filled, told apart by their side; the portal and splenic vein cut
-    below the pancreas; tumours and cysts within their organ, and only the largest pieces. A rule whose structures are
-    not there does nothing.
+    In this order: tumours of kidneys and liver within their organ; one piece an organ; the two lungs, filled, told
+    apart by their side; the portal and splenic vein cut below the pancreas; of tumours and cysts only the largest
+    pieces. A rule whose structures are not there does nothing.
+
+    Unlike the published rules: sizes are millilitres and millimetres on the scan's own grid; a vein and a hepatic
+    vessel stay in all their pieces there and here; lungs that cannot be told apart keep the sides the network drew,
+    each in one piece, where the published rules empty both if they are one piece, or leave one and a speck.
     """
     editing = _Editing(labels)
+    for name, organs in _INSIDE.items():
+        editing.inside(name, organs)
     for name in _ORGANS:
         editing.keep(name, _largest, "outside its largest piece")
     editing.lungs()
     editing.vein()
-    for name, organs in _INSIDE.items():
-        editing.inside(name, organs)
     for name, (count, voxels) in _LESIONS.items():
         editing.keep(name, partial(editing.lesions, count, voxels), "small pieces, or too many")
     return editing.result()
@@ -123,9 +125,11 @@ class _Editing:
         self._say(name, int(np.count_nonzero(gone)), f"removed ({why})")
 
     def lesions(self, count: int, voxels: int, mask: Mask) -> Mask:
-        """Keep the largest pieces, at most `count`, of at least so many published voxels."""
+        """Keep the largest pieces, at most `count`, of more than so many published voxels."""
         numbered, sizes = pieces(mask)
-        large = [place for place in np.argsort(-sizes, kind="stable") if sizes[place] * self._ml >= voxels * _VOXEL_ML]
+        # A hair above, so that rounding does not make a piece of just that size larger.
+        least = voxels * _VOXEL_ML * (1 + 1e-9)
+        large = [place for place in np.argsort(-sizes, kind="stable") if sizes[place] * self._ml > least]
         return np.isin(numbered, np.asarray(large[:count], int) + 1)
 
     def inside(self, name: str, organs: tuple[str, ...]) -> None:
@@ -141,7 +145,7 @@ class _Editing:
         box = np.ones([2 * length + 1 for length in reach], bool)
         # Closing wears away at the rim of an array, so there must be room around it.
         room = [(2 * length, 2 * length) for length in reach]
-        organ = np.pad(np.logical_or.reduce(there), room)
+        organ = np.pad(_largest(np.logical_or.reduce(there), len(organs)), room)
         organ = ndimage.binary_dilation(ndimage.binary_closing(organ, box), box)
         inner = organ[tuple(slice(low, -high) for low, high in room)]
         self._write(name, mask, mask & inner, f"removed (not in {' or '.join(organs)})")
@@ -161,32 +165,26 @@ class _Editing:
         self._write(_VEIN, vein, kept, "removed (below the pancreas)")
 
     def lungs(self) -> None:
-        """Take both lungs together, keep two pieces, fill them, and tell left from right by where they lie."""
-        from scipy import ndimage
-
+        """Tell left from right by where the lungs lie, and fill them; where that fails, each keeps its drawn side."""
         left, right = self._mask(_LEFT_LUNG), self._mask(_RIGHT_LUNG)
-        if left is None or right is None:
+        if left is None or right is None or not (left.any() or right.any()):
             return
-        numbered, sizes = pieces(left | right)
-        order = np.argsort(-sizes, kind="stable")[:2]
-        if len(order) < 2 or sizes[order[0]] > _UNEQUAL * sizes[order[1]]:
-            # They touch, or one is not there: sides as the network drew them, each in one piece.
+        codes = self._labels.geometry.axis_codes
+        places = {code: 2 - axis for axis, code in enumerate(codes)}
+        across = places["L"] if "L" in places else places["R"]
+        along = places["S"] if "S" in places else places["I"]
+        body = Body(across, along, "R" in places, self._labels.geometry.spacing[::-1])
+        found = tell_apart(left | right, body)
+        if found is None:
             for name, mask in ((_LEFT_LUNG, left), (_RIGHT_LUNG, right)):
                 self._write(name, mask, _filled(_largest(mask)), "changed (one piece, filled)")
             return
-        codes = self._labels.geometry.axis_codes
-        axis = next(place for place, code in enumerate(codes) if code in "LR")
-        found = [numbered == place + 1 for place in order]
-        middle = [ndimage.center_of_mass(mask)[2 - axis] for mask in found]
-        if (middle[0] < middle[1]) == (codes[axis] == "L"):
-            found.reverse()
-        filled = [_filled(mask) for mask in found]
         # First taken away, then drawn: a lung that changes sides needs the other's voxels.
         self._clear(_LEFT_LUNG, left)
         self._clear(_RIGHT_LUNG, right)
-        for name, before, after in ((_LEFT_LUNG, left, filled[0]), (_RIGHT_LUNG, right, filled[1])):
+        for name, before, after in ((_LEFT_LUNG, left, found[0]), (_RIGHT_LUNG, right, found[1])):
             self._draw(name, after)
-            self._say(name, self._changed(name, before), "changed (two pieces, filled, by side)")
+            self._say(name, self._changed(name, before), "changed (by side, filled)")
 
     def _mask(self, name: str) -> Mask | None:
         structure = self._structures.get(name)
@@ -217,9 +215,9 @@ class _Editing:
             self._notes.append(f"{name}: {changed * self._ml:.3g} ml {what} ({changed:,} voxels).")
 
 
-def _largest(mask: Mask) -> Mask:
+def _largest(mask: Mask, count: int = 1) -> Mask:
     numbered, sizes = pieces(mask)
-    return np.asarray(numbered == int(sizes.argmax()) + 1) if len(sizes) else mask
+    return np.isin(numbered, np.argsort(-sizes, kind="stable")[:count] + 1) if len(sizes) else mask
 
 
 def _filled(mask: Mask) -> Mask:

@@ -56,6 +56,9 @@ class ModelCard(Settings):
     task: Literal["restoration", "segmentation", "pretraining"] = setting(
         ..., "What the network was trained to do; pretraining: a source to start from, without a last layer of use."
     )
+    learnt: Literal["encoder", "encoder+decoder"] = setting(
+        "encoder+decoder", "What of the network was trained; the rest was started at random and is no source."
+    )
     network: AnyNetworkSettings = setting(..., "The network and its settings, the behaviour of its norm included.")
     activation: Activation = setting(..., "What turns the network's logits into values.")
     preprocessing: Preprocessing | None = setting(None, "How a scan is prepared for this network; empty: not known.")

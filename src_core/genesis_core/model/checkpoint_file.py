@@ -1,7 +1,7 @@
 """Reading a stranger's checkpoint without running a line of it: old and new torch files, and safetensors.
 
-Torch files are pickles; only torch's own reader of plain tensors is used, which knows no code. A file that needs more
-is refused.
+Torch files are pickles; only torch's own reader of plain tensors is used, which knows no code, and is taught numbers of
+numpy as plain numbers (`pickled_numbers`). A file that needs more is refused.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import pickle
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,13 @@ import torch
 from torch import Tensor
 
 from genesis_core.errors import ModelError
+from genesis_core.model.pickled_numbers import ALLOWED
 from genesis_core.model.weights import listed, sha256, unpack
 
 # What a module wrapped in (Distributed)DataParallel puts before every name.
 PARALLEL_PREFIX = "module."
-# Under which keys training programs put the state dict: Models Genesis and others, SuPreM, MONAI's examples.
-NESTS = ("state_dict", "net", "model")
+# Under which keys training programs put the state dict: Models Genesis and others, SuPreM, MONAI's examples, nnU-Net.
+NESTS = ("state_dict", "net", "model", "network_weights")
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class CheckpointFile:
     """tensors: by name, on the CPU, prefix of parallel training removed. epoch: as the file says, or None.
 
     prefix: what was removed ("", or "module." once or more often). digest: SHA-256 of the file. nested: the key the
-    tensors lay under, or "".
+    tensors lay under, or "". told: what lay beside them, as plain data; empty for a bare state dict.
     """
 
     tensors: dict[str, Tensor]
@@ -40,10 +41,11 @@ class CheckpointFile:
     prefix: str
     digest: str
     nested: str = ""
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_checkpoint(path: Path) -> CheckpointFile:
-    """Read the state dict of a checkpoint: bare, or under `state_dict`, `net` or `model` of a training checkpoint.
+    """Read the state dict of a checkpoint: bare, or under a key of `NESTS` in a training checkpoint.
 
     path: a torch file of any age (`.pt`, `.pth`, `.model`, ...) or `.safetensors`.
     Raises ModelError if the file is missing, damaged, cut short, holds no named tensors, or needs code to be read.
@@ -74,6 +76,7 @@ def read_checkpoint(path: Path) -> CheckpointFile:
         prefix=prefix,
         digest=sha256(data),
         nested=nested,
+        told={str(key): value for key, value in content.items() if key != nested} if nested else {},
     )
 
 
@@ -97,7 +100,8 @@ def _read_torch(data: bytes, path: Path) -> Any:
         with warnings.catch_warnings():
             # Old storages make torch warn about its own future, which is nobody's concern here.
             warnings.simplefilter("ignore")
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(ALLOWED):
+                return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
         raise ModelError(_refusal(path, str(problem))) from None
     # Damaged bytes fail anywhere inside torch's reader, in ways it does not document; all mean the same here.

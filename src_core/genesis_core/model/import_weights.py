@@ -20,12 +20,15 @@ from genesis_core.model.checkpoint_file import CheckpointFile, read_checkpoint
 from genesis_core.model.folder import CARD, Model, load_model, save_model
 from genesis_core.model.import_report import ImportReport, UnmatchedWeightsError
 from genesis_core.model.layout import Contents, convert, other_architecture, recognise
+from genesis_core.model.nnunet_plans import NNUNetPlan, find_plan
 from genesis_core.model.published_file import fetch, hub_place
+from genesis_core.model.published_nnunet import NNUNET
 from genesis_core.model.published_sources import LAYOUTS, SOURCES, PublishedSource, find_source
 from genesis_core.model.versions import software_versions
 from genesis_core.model.weights import listed, refuse_not_finite
 from genesis_core.networks.registry import create_network
-from genesis_core.networks.settings import NetworkSettings
+from genesis_core.networks.settings import NetworkSettings, StandardisedSettings
+from genesis_core.volumes.intensity import ZScoreIntensity
 
 # Starts what the file does not hold; a fixed seed, so that the same file always gives the same model.
 _SEED = 0
@@ -78,10 +81,13 @@ def import_weights(
     known = contents is not None
     contents = contents or Contents(file.tensors, LAYOUTS[0], "")
     source = find_source(contents, file) if known else None
-    settings = _settings(contents, source, path, keep_head)
+    plan = find_plan(file, path) if contents.layout is NNUNET and source is None else None
+    settings = _standardised(_settings(contents, source, path, keep_head), source, plan)
     network = create_network(settings, seed=_SEED)
-    report = _transfer(file, contents if known else None, source, network, path, minimum_matched)
-    save_model(out, network, _card(file, contents, source, settings, report, path))
+    title = source.title if source is not None else "" if plan is None else plan.title
+    report = _transfer(file, contents if known else None, source, title, network, path, minimum_matched)
+    card = _card(file, contents, source, settings, report, path)
+    save_model(out, network, card if plan is None else _planned(card, plan, settings, report))
     return Imported(load_model(out), report)
 
 
@@ -118,10 +124,25 @@ def _settings(contents: Contents, source: PublishedSource | None, path: Path, ke
     return settings
 
 
+def _standardised(
+    settings: NetworkSettings, source: PublishedSource | None, plan: NNUNetPlan | None
+) -> NetworkSettings:
+    """Let the network turn [0, 1] into the z-scores its weights were learnt on, where that is what they are for."""
+    if not isinstance(settings, StandardisedSettings):
+        return settings
+    if plan is not None:
+        return settings.model_copy(update={"input_scale": plan.scale, "input_shift": plan.shift})
+    if source is not None and isinstance(source.preprocessing.intensity, ZScoreIntensity):
+        limit = source.preprocessing.intensity.limit
+        return settings.model_copy(update={"input_scale": 2 * limit, "input_shift": -limit})
+    return settings
+
+
 def _transfer(
     file: CheckpointFile,
     contents: Contents | None,
     source: PublishedSource | None,
+    title: str,
     network: nn.Module,
     path: Path,
     minimum_matched: float,
@@ -136,7 +157,7 @@ def _transfer(
         digest=file.digest,
         known_digest=source.sha256 if source is not None else "",
         layout=contents.layout.title if contents is not None else "",
-        source=source.title if source is not None else "",
+        source=title,
         prefix=file.prefix + found.prefix,
         findings=tuple(findings),
         minimum_matched=minimum_matched,
@@ -189,6 +210,7 @@ def _card(
     origin = f"{_readable(path.name)}, in the layout of {contents.layout.title}, SHA-256 {file.digest}"
     common: dict[str, Any] = {
         "name": name,
+        "learnt": contents.parts,
         "network": settings,
         "versions": software_versions(),
         "notes": (*_notes(source, report), *_doubts(report)),
@@ -218,6 +240,24 @@ def _card(
         source_licence=source.licence,
         licence=source.licence,
         **common,
+    )
+
+
+def _planned(card: ModelCard, plan: NNUNetPlan, settings: NetworkSettings, report: ImportReport) -> ModelCard:
+    """Return the card with what the plans in the file say of preprocessing, patch and structures."""
+    outputs = len(plan.structures) + (1 if plan.activation == "softmax" else 0)
+    segments = report.head_matched and bool(plan.structures) and outputs == settings.out_channels
+    return card.model_copy(
+        update={
+            "task": "segmentation" if segments else "pretraining",
+            "activation": plan.activation if segments else "none",
+            "structures": plan.structures if segments else (),
+            "preprocessing": plan.preprocessing,
+            "patch_size": plan.patch,
+            "channels": plan.channels if len(plan.channels) == settings.in_channels else (),
+            "source": f"{plan.title}: {card.source}",
+            "notes": (*plan.notes, *_doubts(report)),
+        }
     )
 
 

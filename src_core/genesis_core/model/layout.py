@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -35,6 +35,10 @@ TEXT_HEAD = {
     },
 }
 
+Parts = Literal["encoder", "encoder+decoder"]
+# How many batches an ordinary batch norm has seen: a whole number that differs from file to file.
+_COUNTER = "num_batches_tracked"
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -44,6 +48,8 @@ class Layout:
     the network a file was written from, given its tensors by their own names. names: our name -> the file's, for a
     network of these settings, with its plain last layer. buffers: names of tensors that are stored but never used.
     turned: kernels are (x, y, z) and are turned to (z, y, x) once; else the settings say in which order to compute.
+    dropped: names of what a file may hold and we do not need, and why. parts: what of our network such files hold; the
+    rest of it is ours and is started anew. decoder: what names of the decoder begin with, where a file may lack it.
     """
 
     kind: str
@@ -53,6 +59,9 @@ class Layout:
     names: Callable[[Any], dict[str, str]]
     buffers: re.Pattern[str] | None
     turned: bool
+    dropped: tuple[re.Pattern[str], str] | None = None
+    parts: Parts = "encoder+decoder"
+    decoder: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +79,14 @@ class Contents:
             for name, tensor in self.tensors.items()
             if name.startswith(self.prefix)
         }
+
+    @property
+    def parts(self) -> Parts:
+        """What of our network the file holds: an encoder alone, or a decoder as well."""
+        decoder = self.prefix + self.layout.decoder
+        if self.layout.decoder and not any(name.startswith(decoder) for name in self.tensors):
+            return "encoder"
+        return self.layout.parts
 
     @property
     def classes_of_text_head(self) -> int:
@@ -110,12 +127,17 @@ def convert(
     converted: dict[str, Tensor] = {}
     findings = []
     for ours, wanted in expected.items():
+        if contents.parts == "encoder" and not ours.startswith("encoder."):
+            continue
         theirs = names[ours]
         tensor = None if drop_head and ours in heads else contents.tensors.get(theirs)
+        if tensor is None and ours.endswith(_COUNTER):
+            # Older torch did not write it, and nothing is computed from it.
+            continue
         if tensor is None:
             findings.append(Finding("missing", theirs, ours, f"expected {_published_shape(wanted, layout)}"))
             continue
-        problem = _misfit(tensor, wanted, layout)
+        problem = "" if ours.endswith(_COUNTER) and _is_count(tensor) else _misfit(tensor, wanted, layout)
         if problem:
             findings.append(Finding("mis-shaped", theirs, ours, problem))
             continue
@@ -131,6 +153,8 @@ def convert(
             continue
         if layout.buffers is not None and layout.buffers.fullmatch(name.removeprefix(prefix)):
             findings.append(Finding("not needed", name, note=UNUSED_AVERAGE))
+        elif layout.dropped is not None and layout.dropped[0].fullmatch(name.removeprefix(prefix)):
+            findings.append(Finding("not needed", name, note=layout.dropped[1]))
         elif name in dropped:
             findings.append(Finding("not needed", name, note="its last layer, which is dropped"))
         else:
@@ -158,6 +182,10 @@ def _published_shape(ours: Tensor, layout: Layout) -> tuple[int, ...]:
     """Return the shape, in the file's axis order, of one of our tensors."""
     shape = tuple(ours.shape)
     return shape[:2] + shape[:1:-1] if layout.turned and len(shape) == 5 else shape
+
+
+def _is_count(tensor: Tensor) -> bool:
+    return tensor.ndim == 0 and tensor.dtype == torch.int64 and tensor.layout == torch.strided and not tensor.is_meta
 
 
 def _misfit(tensor: Tensor, wanted: Tensor, layout: Layout) -> str:

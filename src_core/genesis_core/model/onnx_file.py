@@ -68,7 +68,8 @@ def write_onnx(model: Model, path: Path, say: Callable[[str], None] = lambda _te
     """Write `path` and, beside it, `path`.json: input, output, preprocessing, card, and how exact it was found to be.
 
     model: on the CPU. The graph takes float32 (batch, channel, z, y, x), any batch, any size the network can halve,
-    and returns logits; each sample is normalised on its own, as windows are where this model is applied here.
+    and returns logits; each sample is normalised on its own, as windows are where this model is applied here. That of a
+    Swin UNETR takes one sample of the card's patch size and no other, since its windows of attention follow from it.
     say: told what is being done. Returns the comparisons with torch: noise, a synthetic scan, noise of another size.
     Raises ModelError if a package is missing, the network cannot be expressed, or any logit is further from torch's
     than `TOLERANCE`; the files are then not to be used, and the caller removes them.
@@ -77,7 +78,7 @@ def write_onnx(model: Model, path: Path, say: Callable[[str], None] = lambda _te
     say("translating the network")
     network = model.network.eval()
     shape = _patch(model.card, network)
-    _trace(network, path, (1, model.card.network.in_channels, *shape))
+    _trace(network, path, (1, model.card.network.in_channels, *shape), _any_size(network))
     _describe_inside(path, model.card)
     found = []
     for name, values in _inputs(model.card, network, shape):
@@ -105,7 +106,11 @@ def _divisor(network: nn.Module) -> int:
     return int(getattr(network, "divisor", 1))
 
 
-def _trace(network: nn.Module, path: Path, shape: tuple[int, ...]) -> None:
+def _any_size(network: nn.Module) -> bool:
+    return bool(getattr(network, "traces_any_size", True))
+
+
+def _trace(network: nn.Module, path: Path, shape: tuple[int, ...], any_size: bool) -> None:
     import torch
 
     axes = dict(enumerate(("batch", "channel", "z", "y", "x") if len(shape) == 5 else ("batch", "channel", "y", "x")))
@@ -122,26 +127,31 @@ def _trace(network: nn.Module, path: Path, shape: tuple[int, ...]) -> None:
                 opset_version=_OPSET,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
-                dynamic_axes={INPUT: axes, OUTPUT: axes},
+                dynamic_axes={INPUT: axes, OUTPUT: axes} if any_size else None,
             )
     except (torch.onnx.errors.OnnxExporterError, RuntimeError, TypeError, ValueError) as problem:
         raise ModelError(f"this network cannot be expressed in ONNX ({str(problem).splitlines()[0]})") from problem
 
 
 def _sample_by_sample(network: nn.Module, dims: int) -> nn.Module:
-    """Return a copy whose statistics are those of each sample alone: of one sample, the batch's are the same."""
+    """Return a copy whose statistics are those of each sample alone: of one sample, the batch's are the same.
+
+    Its instance norms all have a scale and a shift, 1 and 0 where ours have none: the exporter needs them.
+    """
     from torch import nn
 
     from genesis_core.networks.normalisation import EPSILON, BatchStatistics, InstanceStatistics
 
+    layer = nn.InstanceNorm3d if dims == 3 else nn.InstanceNorm2d
     result = copy.deepcopy(network).eval()
     for module in list(result.modules()):
         for name, child in module.named_children():
             if isinstance(child, BatchStatistics | InstanceStatistics):
-                layer = nn.InstanceNorm3d if dims == 3 else nn.InstanceNorm2d
                 alone = layer(child.weight.numel(), eps=EPSILON, affine=True)
                 alone.weight, alone.bias = child.weight, child.bias
                 setattr(module, name, alone.eval())
+            elif type(child) is layer and not child.affine and not child.track_running_stats:
+                setattr(module, name, layer(child.num_features, eps=child.eps, affine=True).eval())
     return result
 
 
@@ -169,19 +179,22 @@ def _describe_inside(path: Path, card: ModelCard) -> None:
 
 
 def _inputs(card: ModelCard, network: nn.Module, shape: tuple[int, ...]) -> list[tuple[str, Array]]:
-    """Return named inputs (batch, channel, *space) in [0, 1]: noise, a synthetic scan, and noise of another size."""
+    """Return named inputs (batch, channel, *space) in [0, 1]: noise, a synthetic scan, and noise of another size.
+
+    For a network that is traced for one size: one sample of noise, and the scan.
+    """
     import numpy as np
 
     generator = np.random.default_rng(_SEED)
     channels = card.network.in_channels
     other = tuple(size + _divisor(network) * (axis == 0) for axis, size in enumerate(shape))
-    noise = generator.random((2, channels, *shape), dtype=np.float32)
+    any_size = _any_size(network)
+    noise = generator.random((2 if any_size else 1, channels, *shape), dtype=np.float32)
     scan = np.stack([_synthetic_scan(card, shape, channel) for channel in range(channels)])[None]
-    return [
-        ("noise", noise),
-        ("a synthetic scan", scan),
-        ("noise of another size", generator.random((1, channels, *other), dtype=np.float32)),
-    ]
+    found = [("noise", noise), ("a synthetic scan", scan)]
+    if any_size:
+        found.append(("noise of another size", generator.random((1, channels, *other), dtype=np.float32)))
+    return found
 
 
 def _synthetic_scan(card: ModelCard, shape: tuple[int, ...], seed: int) -> Array:
@@ -210,8 +223,13 @@ def _compare(network: nn.Module, path: Path, name: str, values: Array) -> Parity
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
     options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    theirs = session.run([OUTPUT], {INPUT: values})[0]
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        theirs = session.run([OUTPUT], {INPUT: values})[0]
+    # Its errors have no common base of their own.
+    except Exception as problem:
+        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0][:300]
+        raise ModelError(f"ONNX Runtime cannot run the exported file on {name} ({reason})") from problem
     with torch.inference_mode():
         ours = torch.cat([network(torch.from_numpy(values[n : n + 1])) for n in range(len(values))]).numpy()
     if theirs.shape != ours.shape:
@@ -224,7 +242,7 @@ def _beside(model: Model, path: Path, shape: tuple[int, ...], found: list[Parity
     import onnxruntime
     import torch
 
-    card, divisor = model.card, _divisor(model.network)
+    card, divisor, any_size = model.card, _divisor(model.network), _any_size(model.network)
     axes = ["batch", "channel", "z", "y", "x"] if len(shape) == 3 else ["batch", "channel", "y", "x"]
     background = ["background"] if card.activation == "softmax" else []
     outputs = [*background, *(entry.name for entry in card.structures)] or ["restored"]
@@ -243,7 +261,8 @@ def _beside(model: Model, path: Path, shape: tuple[int, ...], found: list[Parity
             "channels": list(card.channels) or ["image"] * card.network.in_channels,
             "trained_on": list(shape),
             "multiple_of": divisor,
-            "batch": "any; each sample is normalised on its own",
+            "size": "any such" if any_size else "as trained_on, and no other",
+            "batch": "any; each sample is normalised on its own" if any_size else "one sample at a time",
             "preprocessing": card.preprocessing.describe() if card.preprocessing else "not known",
         },
         "output": {"name": OUTPUT, "axes": axes, "channels": outputs, "activation": card.activation},

@@ -10,52 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from genesis_core.model import published_facts as facts
 from genesis_core.model.card import LabelEntry
 from genesis_core.model.checkpoint_file import CheckpointFile
 from genesis_core.model.layout import Contents, Layout
 from genesis_core.model.published_classes import SUPREM_STRUCTURES
+from genesis_core.model.published_nnunet import NNUNET
+from genesis_core.model.published_resnet import RESNET
 from genesis_core.model.published_segresnet import SEGRESNET
 from genesis_core.model.published_swin_unetr import SWIN_UNETR
 from genesis_core.model.published_unet import UNET
+from genesis_core.networks.resnet_settings import BUILDS
 from genesis_core.volumes.intensity import WindowIntensity
 from genesis_core.volumes.preprocessing import Preprocessing
 
-LAYOUTS: tuple[Layout, ...] = (UNET, SEGRESNET, SWIN_UNETR)
-# 64 x 64 x 32 (x, y, z) as published. Source: Zhou et al. 2021, sec. 3.
-_GENESIS_PATCH = (32, 64, 64)
-_CUBE = (96, 96, 96)
-_GENESIS_LICENCE = (
-    "Arizona State University licence of the Models Genesis code: academic, non-commercial use only. "
-    "Terms of the weights themselves: as stated where the file was downloaded; check them before use."
-)
-_SUPREM_LICENCE = (
-    "apache-2.0 according to the metadata of the weights' repository on Hugging Face, which has no model card; the "
-    "SuPreM code is CC BY-NC-ND 4.0, (c) Johns Hopkins, and its authors state patents pending. Check before use."
-)
-_SWIN_LICENCE = (
-    "Apache-2.0 (MONAI research contributions) for the code; terms of the weights: as stated where the file was "
-    "downloaded; check them before use."
-)
-_AS_SCANNED = (
-    "Published training ignored the voxel spacing of its scans and cut cubes of 64 x 64 x 32 voxels (x, y, z)."
-)
-_BATCH_STATISTICS = (
-    "Its norm uses the batch's own statistics in evaluation too, so a result depends on what shares its batch."
-)
-_REVERSED = "Converted from the published layout: kernel axes reversed once, so that the network takes (z, y, x)."
-_SWIN_NOTE = (
-    "Computes in the axis order (x, y, z) and with the token merging of MONAI before 1.5, to which its weights are "
-    "bound; the network turns its input and output itself."
-)
-_CROPPED = "Published training cropped scans to what lies above the window's lower end; here nothing is cropped."
-_ALIKE = (
-    "Files of the CLIP-Driven Universal Model (Liu et al. 2023) are laid out alike and cannot be told from SuPreM's."
-)
-_SUPREM_PREPROCESSING = Preprocessing(
-    modality="ct", axis_codes="RAS", spacing=(1.5, 1.5, 1.5), intensity=WindowIntensity(low=-175.0, high=250.0)
-)
-_SUPREM_DATA = "2,100 abdominal CT of public sets, each labelled for some of 32 classes"
-_SUPREM_LOSS = "binary cross-entropy and soft Dice of each class, one against the rest"
+LAYOUTS: tuple[Layout, ...] = (UNET, SEGRESNET, SWIN_UNETR, RESNET, NNUNET)
 
 
 @dataclass(frozen=True)
@@ -108,6 +77,37 @@ def _self_supervised(contents: Contents, file: CheckpointFile) -> bool:
     return file.nested == "state_dict" and not _has_text_head(contents, file)
 
 
+def _from_nnssl(file: CheckpointFile) -> bool:
+    return file.nested == "network_weights" and "nnssl_adaptation_plan" in file.told
+
+
+def _has_depth(depth: int) -> Callable[[Contents, CheckpointFile], bool]:
+    """Return a test for MedicalNet's ResNet of so many layers."""
+    return lambda contents, _file: getattr(contents.layout.settings(contents.own()), "depth", None) == depth
+
+
+def _medicalnet(depth: int) -> PublishedSource:
+    """Return what is known of MedicalNet's ResNet of so many layers; the four smaller ones exist for 23 data sets."""
+    sets = 23 if depth in facts.ON_23_SETS else 8
+    return PublishedSource(
+        name=f"medicalnet_resnet{depth}",
+        title=f"MedicalNet 3D ResNet-{depth} (Chen et al. 2019)",
+        layout=RESNET,
+        file=f"resnet_{depth}{'_23dataset' if sets == 23 else ''}.pth",
+        repository=f"TencentMedicalNet/MedicalNet-Resnet{depth}",
+        licence=facts.MEDICALNET_LICENCE,
+        trained_on=f"{sets} public segmentation sets of CT and MR" + (" (3DSeg-8)" if sets == 8 else ""),
+        preprocessing=facts.MEDICALNET_PREPROCESSING,
+        patch_size=facts.MEDICALNET_PATCH,
+        task="pretraining",
+        loss="cross-entropy of each data set's structures, with a decoder for each",
+        is_it=_has_depth(depth),
+        head=False,
+        notes=(facts.MEDICALNET_DECODER, facts.MEDICALNET_PREPARED, facts.MEDICALNET_AXES, facts.MEDICALNET_ALIKE),
+        sha256=facts.ON_23_SETS.get(depth, ""),
+    )
+
+
 SOURCES: tuple[PublishedSource, ...] = (
     PublishedSource(
         name="genesis_chest_ct",
@@ -115,16 +115,16 @@ SOURCES: tuple[PublishedSource, ...] = (
         layout=UNET,
         file="self_supervised_models_genesis_unet_620.pt",
         repository="MrGiovanni/SuPreM",
-        licence=_GENESIS_LICENCE,
+        licence=facts.GENESIS_LICENCE,
         trained_on="LUNA16 chest CT, 445 for training, 178 for validation, if this is the published Genesis_Chest_CT",
         preprocessing=Preprocessing(
             modality="ct", axis_codes="LPS", spacing=None, intensity=WindowIntensity(low=-1000.0, high=1000.0)
         ),
-        patch_size=_GENESIS_PATCH,
+        patch_size=facts.GENESIS_PATCH,
         task="restoration",
         loss="mean squared error of the sigmoid output",
         is_it=_restores,
-        notes=(_REVERSED, _AS_SCANNED, _BATCH_STATISTICS),
+        notes=(facts.REVERSED, facts.AS_SCANNED, facts.BATCH_STATISTICS),
     ),
     PublishedSource(
         name="suprem_unet",
@@ -132,15 +132,15 @@ SOURCES: tuple[PublishedSource, ...] = (
         layout=UNET,
         file="supervised_suprem_unet_2100.pth",
         repository="MrGiovanni/SuPreM",
-        licence=_SUPREM_LICENCE,
-        trained_on=_SUPREM_DATA,
-        preprocessing=_SUPREM_PREPROCESSING,
-        patch_size=_CUBE,
+        licence=facts.SUPREM_LICENCE,
+        trained_on=facts.SUPREM_DATA,
+        preprocessing=facts.SUPREM_PREPROCESSING,
+        patch_size=facts.CUBE,
         task="segmentation",
-        loss=_SUPREM_LOSS,
+        loss=facts.SUPREM_LOSS,
         is_it=_has_text_head,
         structures=SUPREM_STRUCTURES,
-        notes=(_REVERSED, _BATCH_STATISTICS, _CROPPED, _ALIKE),
+        notes=(facts.REVERSED, facts.BATCH_STATISTICS, facts.CROPPED, facts.ALIKE),
     ),
     PublishedSource(
         name="suprem_segresnet",
@@ -148,15 +148,15 @@ SOURCES: tuple[PublishedSource, ...] = (
         layout=SEGRESNET,
         file="supervised_suprem_segresnet_2100.pth",
         repository="MrGiovanni/SuPreM",
-        licence=_SUPREM_LICENCE,
-        trained_on=_SUPREM_DATA,
-        preprocessing=_SUPREM_PREPROCESSING,
-        patch_size=_CUBE,
+        licence=facts.SUPREM_LICENCE,
+        trained_on=facts.SUPREM_DATA,
+        preprocessing=facts.SUPREM_PREPROCESSING,
+        patch_size=facts.CUBE,
         task="segmentation",
-        loss=_SUPREM_LOSS,
+        loss=facts.SUPREM_LOSS,
         is_it=_has_32_outputs,
         structures=SUPREM_STRUCTURES,
-        notes=(_REVERSED, _CROPPED),
+        notes=(facts.REVERSED, facts.CROPPED),
         sha256="2db81dc05cd9ea7234ca75e921e53e32b8716dc4cba88a6710742bfc282589a3",
     ),
     PublishedSource(
@@ -165,15 +165,15 @@ SOURCES: tuple[PublishedSource, ...] = (
         layout=SWIN_UNETR,
         file="supervised_suprem_swinunetr_2100.pth",
         repository="MrGiovanni/SuPreM",
-        licence=_SUPREM_LICENCE,
-        trained_on=_SUPREM_DATA,
-        preprocessing=_SUPREM_PREPROCESSING,
-        patch_size=_CUBE,
+        licence=facts.SUPREM_LICENCE,
+        trained_on=facts.SUPREM_DATA,
+        preprocessing=facts.SUPREM_PREPROCESSING,
+        patch_size=facts.CUBE,
         task="segmentation",
-        loss=_SUPREM_LOSS,
+        loss=facts.SUPREM_LOSS,
         is_it=_has_text_head,
         structures=SUPREM_STRUCTURES,
-        notes=(_SWIN_NOTE, _CROPPED, _ALIKE),
+        notes=(facts.SWIN_NOTE, facts.CROPPED, facts.ALIKE),
     ),
     PublishedSource(
         name="swin_unetr_5050",
@@ -181,17 +181,51 @@ SOURCES: tuple[PublishedSource, ...] = (
         layout=SWIN_UNETR,
         file="self_supervised_nv_swin_unetr_5050.pt",
         repository="MrGiovanni/SuPreM",
-        licence=_SWIN_LICENCE,
+        licence=facts.SWIN_LICENCE,
         trained_on="5,050 CT of public sets: chest, abdomen, head and neck",
         preprocessing=Preprocessing(
             modality="ct", axis_codes="RAS", spacing=None, intensity=WindowIntensity(low=-1000.0, high=1000.0)
         ),
-        patch_size=_CUBE,
+        patch_size=facts.CUBE,
         task="pretraining",
         loss="in-painting, contrast and rotation",
         is_it=_self_supervised,
         head=False,
-        notes=(_SWIN_NOTE, "Published training took scans as they were spaced."),
+        notes=(facts.SWIN_NOTE, "Published training took scans as they were spaced."),
+    ),
+    *(_medicalnet(depth) for depth in sorted(BUILDS)),
+    PublishedSource(
+        name="openmind_resencl_mae",
+        title="OpenMind ResEnc-L, masked autoencoder (Wald et al. 2024)",
+        layout=NNUNET,
+        file="checkpoint_final.pth",
+        repository="MIC-DKFZ/ResEncL-OpenMind-MAE",
+        licence=facts.OPENMIND_LICENCE,
+        trained_on=facts.OPENMIND_DATA,
+        preprocessing=facts.OPENMIND_PREPROCESSING,
+        patch_size=facts.OPENMIND_PATCH,
+        task="pretraining",
+        loss="squared error of voxels that were masked",
+        is_it=lambda _contents, file: _from_nnssl(file) and file.digest == facts.OPENMIND_MAE,
+        head=False,
+        notes=facts.OPENMIND_NOTES,
+        sha256=facts.OPENMIND_MAE,
+    ),
+    PublishedSource(
+        name="openmind_resencl",
+        title="ResEnc-L pre-trained with nnssl, most likely of OpenMind (Wald et al. 2024)",
+        layout=NNUNET,
+        file="checkpoint_final.pth of MIC-DKFZ/ResEncL-OpenMind-VoCo, -VF, -MG, -SimCLR and others",
+        repository="",
+        licence=facts.OPENMIND_LICENCE,
+        trained_on=facts.OPENMIND_DATA + ", if it is one of OpenMind's",
+        preprocessing=facts.OPENMIND_PREPROCESSING,
+        patch_size=facts.OPENMIND_PATCH,
+        task="pretraining",
+        loss="as its name says; the file alone does not tell",
+        is_it=lambda _contents, file: _from_nnssl(file),
+        head=False,
+        notes=(*facts.OPENMIND_NOTES, "Any other checkpoint of nnssl, for instance nnFoundation's, is laid out alike."),
     ),
 )
 

@@ -11,10 +11,14 @@ _PUBLIC = {
     "SegResNet": "segresnet",
     "SwinUNETR": "swin_unetr",
     "DynUNet": "dynunet",
+    "NNUNet": "nnunet",
+    "ResNet": "resnet",
     "UNet3DSettings": "settings",
     "SegResNetSettings": "monai_settings",
     "SwinUNETRSettings": "monai_settings",
     "DynUNetSettings": "monai_settings",
+    "NNUNetSettings": "nnunet_settings",
+    "ResNetSettings": "resnet_settings",
     "NetworkSettings": "settings",
     "create_network": "registry",
 }
@@ -26,7 +30,11 @@ if TYPE_CHECKING:
     from genesis_core.networks.monai_settings import DynUNetSettings as DynUNetSettings
     from genesis_core.networks.monai_settings import SegResNetSettings as SegResNetSettings
     from genesis_core.networks.monai_settings import SwinUNETRSettings as SwinUNETRSettings
+    from genesis_core.networks.nnunet import NNUNet as NNUNet
+    from genesis_core.networks.nnunet_settings import NNUNetSettings as NNUNetSettings
     from genesis_core.networks.registry import create_network as create_network
+    from genesis_core.networks.resnet import ResNet as ResNet
+    from genesis_core.networks.resnet_settings import ResNetSettings as ResNetSettings
     from genesis_core.networks.segresnet import SegResNet as SegResNet
     from genesis_core.networks.settings import NetworkSettings as NetworkSettings
     from genesis_core.networks.settings import UNet3DSettings as UNet3DSettings

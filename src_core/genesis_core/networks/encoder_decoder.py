@@ -66,6 +66,11 @@ class EncoderDecoder(nn.Module):
         return str(getattr(self._settings, "norm", ""))
 
     @property
+    def traces_any_size(self) -> bool:
+        """Whether a graph traced with one input is right for inputs of any batch and size."""
+        return True
+
+    @property
     def _looks_at_bottleneck(self) -> bool:
         return getattr(self._settings, "head", "") == "text_driven"
 
@@ -100,7 +105,7 @@ class EncoderDecoder(nn.Module):
         return self.encode(x)[0]
 
     def _fit(self, x: Tensor) -> Tensor:
-        """Check x against this network, and pad it where the settings say so."""
+        """Check x against this network, pad it where the settings say so, and standardise it where they say so."""
         settings, strides = self.settings, self.strides
         if x.ndim != settings.dims + 2 or x.shape[1] != settings.in_channels:
             axes = "(batch, channel, z, y, x)" if settings.dims == 3 else "(batch, channel, y, x)"
@@ -119,7 +124,9 @@ class EncoderDecoder(nn.Module):
                 f"must be a multiple of {multiple}. Use {_words(padded)}, or build the network with pad=True"
             )
         self._check_statistics(x.shape[0], padded)
-        return x if padded == size else _pad(x, padded)
+        x = x if padded == size else _pad(x, padded)
+        scale, shift = getattr(settings, "input_scale", 1.0), getattr(settings, "input_shift", 0.0)
+        return x if (scale, shift) == (1.0, 0.0) else x * scale + shift
 
     def _check_statistics(self, batch: int, size: Sequence[int]) -> None:
         norm = self.normalises_by
@@ -148,4 +155,5 @@ def _crop(x: Tensor, size: Sequence[int]) -> Tensor:
 
 
 def _words(size: Sequence[int]) -> str:
-    return "x".join(str(length) for length in size)
+    # While a network is traced, lengths are tensors.
+    return "x".join(str(int(length)) for length in size)

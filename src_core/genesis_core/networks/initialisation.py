@@ -29,12 +29,14 @@ def seeded(seed: int, name: str) -> Iterator[None]:
 
 # Half width of Keras' `uniform`, which the published comparison used.
 _UNIFORM = 0.05
-_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 
 
 def initialise(network: nn.Module, scheme: Scheme, seed: int) -> None:
-    """Draw the weights of every convolution and linear layer anew, in place; biases become 0, norms stay.
+    """Draw the weights of every convolution anew, in place; biases become 0, norms stay.
 
+    Linear layers stay as their network made them: those of a transformer feed attention and GELU, for which none of
+    these schemes was made, and no network of convolutions has any.
     scheme: "msra" (He et al. 2015, normal, for ReLU), "xavier" (Glorot and Bengio 2010, uniform), "uniform" (in
     +-0.05), or "torch", which leaves the network as torch made it.
     """

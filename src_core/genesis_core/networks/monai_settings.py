@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 from genesis_core.networks.settings import HEAD_TEXT, Head, NetworkSettings, head_features
 from genesis_core.settings import setting
 
-_PAD = "Grow inputs of any size to one that can be halved (edge voxels repeated), and crop the output."
+PAD = "Grow inputs of any size to one that can be halved (edge voxels repeated), and crop the output."
 Counts = tuple[Annotated[int, Field(ge=1, le=16)], ...]
 Four = Annotated[Counts, Field(min_length=4, max_length=4)]
 
@@ -31,7 +31,7 @@ class SegResNetSettings(NetworkSettings):
     blocks_up: Annotated[Counts, Field(min_length=1, max_length=5)] = setting(
         (1, 1, 1), "Residual blocks on each level of the decoder, one level fewer."
     )
-    pad: bool = setting(False, _PAD)
+    pad: bool = setting(False, PAD)
 
     @field_validator("width")
     @classmethod
@@ -90,7 +90,7 @@ class SwinUNETRSettings(NetworkSettings):
         "Order of the axes it computes in, which its weights are bound to. Input and output are (z, y, x) in any case; "
         "weights that were learnt on (x, y, z) need xyz.",
     )
-    pad: bool = setting(False, _PAD)
+    pad: bool = setting(False, PAD)
     head: Head = setting("convolution", HEAD_TEXT)
 
     @field_validator("width")
@@ -150,7 +150,7 @@ class DynUNetSettings(NetworkSettings):
     norm: Literal["instance", "batch"] = setting(
         "instance", "instance: each sample on its own. batch: running averages in evaluation."
     )
-    pad: bool = setting(False, _PAD)
+    pad: bool = setting(False, PAD)
 
     @model_validator(mode="after")
     def _flat_levels_fit(self) -> Self:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from pydantic import BeforeValidator, SerializeAsAny
 
 from genesis_core.networks.monai_settings import DynUNetSettings, SegResNetSettings, SwinUNETRSettings
+from genesis_core.networks.nnunet_settings import NNUNetSettings
+from genesis_core.networks.resnet_settings import ResNetSettings
 from genesis_core.networks.settings import NetworkSettings, UNet3DSettings
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ BACKBONES: dict[str, Backbone] = {
     "segresnet": Backbone(SegResNetSettings, "genesis_core.networks.segresnet", "SegResNet"),
     "swin_unetr": Backbone(SwinUNETRSettings, "genesis_core.networks.swin_unetr", "SwinUNETR"),
     "dynunet": Backbone(DynUNetSettings, "genesis_core.networks.dynunet", "DynUNet"),
+    "resnet": Backbone(ResNetSettings, "genesis_core.networks.resnet", "ResNet"),
+    "nnunet": Backbone(NNUNetSettings, "genesis_core.networks.nnunet", "NNUNet"),
 }
 
 

@@ -59,6 +59,15 @@ class NetworkSettings(Settings):
         return 19_073_665.0
 
 
+class StandardisedSettings(NetworkSettings):
+    """Of networks whose published weights were learnt on standardised intensities, while ours get [0, 1]."""
+
+    input_scale: float = setting(
+        1.0, "What the input in [0, 1] is multiplied by before the first layer, to be what its weights know.", gt=0
+    )
+    input_shift: float = setting(0.0, "What is added to the input then.")
+
+
 class UNet3DSettings(NetworkSettings):
     """The published 3D U-Net and its variations; the defaults are the published network.
 

@@ -188,6 +188,11 @@ class SwinUNETR(EncoderDecoder):
         return None
 
     @property
+    def traces_any_size(self) -> bool:
+        """No: where its windows lie, and which tokens may see each other, follows from the size it was traced with."""
+        return False
+
+    @property
     def normalises_by(self) -> str:
         """The convolutions of the bottleneck have instance norm."""
         return "instance"
@@ -223,5 +228,8 @@ class SwinUNETR(EncoderDecoder):
 
 def _normalised(tokens: Tensor) -> Tensor:
     """Normalise each token over its channels, without learnt numbers: (batch, channel, *space), same."""
-    last = tokens.movedim(1, -1)
-    return functional.layer_norm(last, last.shape[-1:]).movedim(-1, 1)
+    axes = range(tokens.ndim)
+    last = tokens.permute(0, *axes[2:], 1)
+    # A plain number, also where sizes are traced.
+    normed = functional.layer_norm(last, [int(last.shape[-1])])
+    return normed.permute(0, axes[-1], *axes[1:-1])

@@ -38,19 +38,21 @@ class TextDrivenHead(nn.Module):
         seen = functional.relu(self.image_norm(bottleneck)).flatten(2).mean(-1)
         seen = functional.linear(seen, self.image.weight.flatten(1), self.image.bias)
         named = functional.relu(self.text(self.class_vectors))
-        inner = self.features(functional.relu(self.features_norm(features)))
-        return torch.stack([self._logits(one, image, named) for one, image in zip(inner, seen, strict=True)])
-
-    def _logits(self, inner: Tensor, image: Tensor, named: Tensor) -> Tensor:
-        """Return (classes, *space) of one sample: inner (8, *space), image (256,), named (classes, 256)."""
-        both = torch.cat([image.expand(len(named), -1), named], 1)
+        classes = len(named)
+        # Of each sample and class: what was seen, and what it is called.
+        both = torch.cat([seen[:, None].expand(-1, classes, -1), named.expand(seen.shape[0], -1, -1)], -1)
         made = functional.linear(both, self.weights.weight.flatten(1), self.weights.bias)
-        first, second, third, first_bias, second_bias, third_bias = torch.split(made, list(_SPLIT), dim=1)
-        voxels = inner.flatten(1)
+        first, second, third, *biases = torch.split(made, list(_SPLIT), dim=-1)
+        first_bias, second_bias, third_bias = biases
+        inner = self.features(functional.relu(self.features_norm(features)))
+        voxels = inner.flatten(2)
         logits = []
         # Class by class: eight channels of each at once would be eight times the memory of the result.
-        for number in range(len(named)):
-            x = functional.relu(torch.addmm(first_bias[number, :, None], first[number].view(_INNER, _INNER), voxels))
-            x = functional.relu(torch.addmm(second_bias[number, :, None], second[number].view(_INNER, _INNER), x))
-            logits.append(third_bias[number] + third[number] @ x)
-        return torch.stack(logits).view(len(named), *inner.shape[1:])
+        for number in range(classes):
+            square = first[:, number].reshape(-1, _INNER, _INNER)
+            x = functional.relu(torch.baddbmm(first_bias[:, number, :, None], square, voxels))
+            square = second[:, number].reshape(-1, _INNER, _INNER)
+            x = functional.relu(torch.baddbmm(second_bias[:, number, :, None], square, x))
+            row = third[:, number, None]
+            logits.append((third_bias[:, number, :, None] + row @ x)[:, 0])
+        return torch.stack(logits, 1).reshape(inner.shape[0], classes, *inner.shape[2:])

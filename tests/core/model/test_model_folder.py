@@ -203,8 +203,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     ),
     "unknown key": (lambda f: edit_card(f, colour="red"), "unknown key 'colour'"),
     "unknown network": (
-        lambda f: edit_card(f, network={"kind": "resnet"}),
-        "unknown kind of network 'resnet': choose from .*unet3d",
+        lambda f: edit_card(f, network={"kind": "no_such_net"}),
+        "unknown kind of network 'no_such_net': choose from .*unet3d",
     ),
     "network out of bounds": (lambda f: edit_card(f, network={"kind": "unet3d", "width": 10**9}), "width"),
     "network no mapping": (lambda f: edit_card(f, network=[1]), "network"),

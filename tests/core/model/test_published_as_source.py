@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from medicalnet_layout import as_saved as medicalnet_file
+from medicalnet_layout import medicalnet
+from nnunet_layout import SMALL, nnunet
+from nnunet_layout import as_saved as nnunet_file
 from suprem_layout import nested, suprem_segresnet, suprem_unet
 
 import genesis_core as gc
 from genesis_core.model.import_weights import import_weights
-from genesis_core.networks import DynUNetSettings, SegResNetSettings, SwinUNETRSettings
+from genesis_core.networks import (
+    DynUNetSettings,
+    NNUNetSettings,
+    ResNetSettings,
+    SegResNetSettings,
+    SwinUNETRSettings,
+)
 from genesis_core.phantom.labels import LABELS
 from genesis_core.phantom.thorax import make_phantom
 from genesis_core.training.finetune_plan import Given, Machine, make_plan, step_memory
@@ -72,6 +82,29 @@ def test_a_published_checkpoint_starts_a_fine_tuning_with_its_preprocessing(
     assert gc.finetune(out=out, resume=True).status().state == "finished", "its run.yaml reads back"
 
 
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [(medicalnet_file(medicalnet(10, width=4)), "resnet"), (nnunet_file(nnunet(SMALL)), "nnunet")],
+    ids=["medicalnet", "nnunet"],
+)
+def test_an_encoder_of_medicalnet_or_a_network_of_nnunet_starts_a_fine_tuning(
+    labelled: Path, tmp_path: Path, content: dict[str, Any], kind: str
+) -> None:
+    torch.save(content, tmp_path / "file.pth")
+    source = import_weights(tmp_path / "file.pth", tmp_path / "source").model.card.network
+    out = tmp_path / "run"
+    settings = {**QUICK, "transfer": "encoder", "freezing": {"freeze": "encoder"}}
+    gc.finetune(labelled, out, source=tmp_path / "source", settings=settings, max_steps=1, folds=1)
+    model = gc.load_model(out)
+    assert (model.card.network.kind, model.card.network.width, model.card.network.pad) == (kind, 4, True)
+    assert model.card.network.input_scale == source.input_scale
+    learnt = gc.load_model(tmp_path / "source").network.state_dict()
+    weights = {name: tensor for name, tensor in model.network.state_dict().items() if name.startswith("encoder.")}
+    kernels = [name for name in weights if name.endswith("convolution.weight") or ".convolutions." in name]
+    assert kernels
+    assert all(torch.equal(weights[name], learnt[name]) for name in kernels), "frozen, so they are still the file's"
+
+
 def test_another_backbone_is_pre_trained_and_restores(labelled: Path, tmp_path: Path) -> None:
     settings = {
         "network": {"kind": "segresnet", "width": 8, "blocks_down": [1, 1], "blocks_up": [1]},
@@ -97,7 +130,13 @@ FACTS = SetFacts(
 
 @pytest.mark.parametrize(
     ("network", "multiple", "width"),
-    [(SwinUNETRSettings(), 32, 48), (DynUNetSettings(depth=6), 32, 32), (SegResNetSettings(), 8, 16)],
+    [
+        (SwinUNETRSettings(), 32, 48),
+        (DynUNetSettings(depth=6), 32, 32),
+        (SegResNetSettings(), 8, 16),
+        (ResNetSettings(), 8, 64),
+        (NNUNetSettings(), 32, 32),
+    ],
 )
 @pytest.mark.parametrize("memory", [10**11, 10**9])
 def test_a_plan_fits_the_backbone_it_is_for(network: Any, multiple: int, width: int, memory: int) -> None:

@@ -15,12 +15,15 @@ from genesis_core.model.folder import load_model, save_model
 from genesis_core.networks import (
     DynUNetSettings,
     NetworkSettings,
+    NNUNetSettings,
+    ResNetSettings,
     SegResNetSettings,
     SwinUNETRSettings,
     UNet3DSettings,
     create_network,
 )
 from genesis_core.networks.registry import BACKBONES, network_settings, with_defaults
+from genesis_core.networks.resnet_settings import BUILDS
 from genesis_core.networks.swin_unetr import PatchMerging
 
 # Small variants of every backbone; what is not here fails `test_every_backbone_is_swept`.
@@ -29,6 +32,17 @@ SMALL = {
     "segresnet": SegResNetSettings(width=8, blocks_down=(1, 1, 2), blocks_up=(1, 1), in_channels=2, out_channels=3),
     "swin_unetr": SwinUNETRSettings(width=12, in_channels=2, out_channels=3, window=3),
     "dynunet": DynUNetSettings(width=4, depth=3, in_channels=2, out_channels=3),
+    "resnet": ResNetSettings(width=4, in_channels=2, out_channels=3),
+    "nnunet": NNUNetSettings(
+        width=4,
+        largest=8,
+        level_strides=((1, 1, 1), (1, 2, 2), (2, 2, 2), (2, 2, 2)),
+        level_kernels=((1, 3, 3), (3, 3, 3), (3, 3, 3), (3, 3, 3)),
+        blocks=(1, 2, 1, 1),
+        decoder_blocks=(1, 1, 2),
+        in_channels=2,
+        out_channels=3,
+    ),
 }
 MORE = {
     "unet3d_2d": SMALL["unet3d"].model_copy(update={"dims": 2}),
@@ -38,6 +52,10 @@ MORE = {
     "dynunet_2d": SMALL["dynunet"].model_copy(update={"dims": 2}),
     "dynunet_flat": SMALL["dynunet"].model_copy(update={"flat_levels": 1}),
     "dynunet_residual": SMALL["dynunet"].model_copy(update={"residual": True, "norm": "batch"}),
+    "resnet_2d": SMALL["resnet"].model_copy(update={"dims": 2, "depth": 18}),
+    "nnunet_2d": SMALL["nnunet"].model_copy(update={"dims": 2}),
+    "nnunet_plain": SMALL["nnunet"].model_copy(update={"residual": False, "norm": "batch"}),
+    "resnet_50": SMALL["resnet"].model_copy(update={"depth": 50, "norm": "instance"}),
 }
 EVERY = {**SMALL, **MORE}
 every = pytest.mark.parametrize("settings", EVERY.values(), ids=EVERY.keys())
@@ -182,6 +200,15 @@ def test_published_sizes_have_the_papers_parameters(
     assert (count(network), len(network.state_dict()), network.feature_channels) == (parameters, tensors, features)
 
 
+@pytest.mark.parametrize("depth", sorted(BUILDS))
+def test_the_resnets_have_the_millions_of_parameters_their_repository_lists(depth: int) -> None:
+    """Its table counts the running averages as well."""
+    with torch.device("meta"):
+        encoder = create_network(ResNetSettings(depth=depth)).encoder
+    counted = sum(tensor.numel() for tensor in encoder.state_dict().values() if tensor.ndim)
+    assert round(counted / 1e6, 2) == pytest.approx(BUILDS[depth].parameters / 1e6)
+
+
 def test_settings_that_contradict_themselves_are_named() -> None:
     for values, said in [
         ({"kind": "segresnet", "width": 12}, "multiple of 8"),
@@ -189,6 +216,11 @@ def test_settings_that_contradict_themselves_are_named() -> None:
         ({"kind": "swin_unetr", "width": 40}, "multiple of 12"),
         ({"kind": "swin_unetr", "heads": [5, 6, 12, 24]}, "do not divide"),
         ({"kind": "dynunet", "flat_levels": 1, "dims": 2}, "only in 3D"),
+        ({"kind": "nnunet", "blocks": [1, 2]}, "one entry a level"),
+        ({"kind": "nnunet", "level_strides": [[2, 2, 2]] * 6}, "keeps the resolution"),
+        ({"kind": "nnunet", "level_kernels": [[2, 2, 2]] * 6}, "odd numbers"),
+        ({"kind": "resnet", "width": 7}, "even number"),
+        ({"kind": "resnet", "depth": 20}, "10, 18, 34"),
         ({"kind": "dynunet", "depth": 3, "flat_levels": 3}, "fewer than depth"),
     ]:
         with pytest.raises(ValueError, match=said):

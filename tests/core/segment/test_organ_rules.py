@@ -106,6 +106,81 @@ def test_lungs_that_touch_keep_the_sides_they_were_drawn_with() -> None:
     np.testing.assert_array_equal(_after(labels, "lung_right"), right)
 
 
+def _two_blocks(bridge: tuple[tuple[int, int], ...]) -> tuple[NDArray[np.bool_], ...]:
+    """Both lungs and what joins them, drawn as if nearly all were the left one; in LPS the left one has higher x."""
+    shape = (40, 30, 60)
+    right, left = _box(shape, (2, 38), (4, 26), (4, 26)), _box(shape, (2, 38), (4, 26), (34, 56))
+    return right, left, _box(shape, *bridge)
+
+
+@pytest.mark.parametrize("codes", ["LPS", "RAI"])
+def test_slices_where_the_lungs_run_together_are_taken_out(codes: str) -> None:
+    right, left, bridge = _two_blocks(((37, 38), (0, 30), (0, 60)))
+    expected = [lung & ~_box(lung.shape, (37, 38), (0, 30), (0, 60)) for lung in (left, right)]
+    masks = [
+        reorient(Volume(mask.astype(np.uint8), Geometry(mask.shape, SPACING)), codes)
+        for mask in (left | right | bridge, np.zeros_like(left), *expected)
+    ]
+    labels = _labels(
+        masks[0].shape,
+        masks[0].geometry,
+        lung_left=masks[0].array.astype(bool),
+        lung_right=masks[1].array.astype(bool),
+    )
+    np.testing.assert_array_equal(_after(labels, "lung_left"), masks[2].array.astype(bool))
+    np.testing.assert_array_equal(_after(labels, "lung_right"), masks[3].array.astype(bool))
+
+
+def test_a_slice_in_the_middle_is_not_taken_out_since_that_would_cut_each_lung_in_two() -> None:
+    right, left, bridge = _two_blocks(((20, 21), (0, 30), (0, 60)))
+    labels = _labels(left.shape, lung_left=left | right | bridge, lung_right=np.zeros_like(left))
+    for name, lung in (("left", left), ("right", right)):
+        found = _after(labels, f"lung_{name}")
+        assert (found & lung).sum() == lung.sum()
+        assert (found & ~lung & ~bridge).sum() == 0
+
+
+def test_lungs_that_hang_together_are_parted_where_they_are_narrowest() -> None:
+    # Through all slices, so that none stands out; four voxels wide, where the lungs are 22.
+    right, left, bridge = _two_blocks(((2, 38), (12, 16), (26, 34)))
+    labels = _labels(left.shape, lung_left=left | right | bridge, lung_right=np.zeros_like(left))
+    found = {name: _after(labels, f"lung_{name}") for name in ("left", "right")}
+    # Half of the bridge each; voxels as far from one as from the other belong to none.
+    np.testing.assert_array_equal(found["left"], left | (bridge & _box(left.shape, (0, 40), (0, 30), (30, 60))))
+    np.testing.assert_array_equal(found["right"], right | (bridge & _box(left.shape, (0, 40), (0, 30), (0, 30))))
+
+
+@pytest.mark.parametrize(("place", "side"), [((4, 26), "right"), ((34, 56), "left")])
+def test_one_lung_alone_is_the_one_of_its_side(place: tuple[int, int], side: str) -> None:
+    shape = (20, 20, 60)
+    lung = _box(shape, (2, 18), (2, 18), place)
+    half = _box(shape, (2, 18), (2, 10), place)
+    labels = _labels(shape, lung_left=lung & half, lung_right=lung & ~half)
+    other = "left" if side == "right" else "right"
+    np.testing.assert_array_equal(_after(labels, f"lung_{side}"), lung)
+    assert not _after(labels, f"lung_{other}").any()
+
+
+def test_vessels_stay_in_all_their_pieces_and_a_lesion_of_just_the_least_size_goes() -> None:
+    shape = (12, 24, 24)
+    two = _box(shape, (1, 6), (1, 6), (1, 6)) | _box(shape, (9, 11), (9, 11), (9, 11))
+    labels = _labels(shape, hepatic_vessel=two, portal_vein_and_splenic_vein=two)
+    np.testing.assert_array_equal(_after(labels, "hepatic_vessel"), two)
+    np.testing.assert_array_equal(_after(labels, "portal_vein_and_splenic_vein"), two)
+    hundred = _box(shape, (1, 5), (1, 6), (1, 6))
+    assert hundred.sum() == 100
+    assert not _after(_labels(shape, colon_tumor=hundred), "colon_tumor").any()
+
+
+def test_a_tumour_of_a_kidney_may_lie_in_any_of_the_two_largest_pieces_of_both_kidneys() -> None:
+    shape = (30, 12, 30)
+    first, second = _box(shape, (2, 12), (2, 10), (2, 10)), _box(shape, (2, 12), (2, 10), (20, 28))
+    tumour = _box(shape, (4, 10), (3, 9), (21, 27))
+    # Both drawn as the left kidney, which keeps one piece.
+    labels = _labels(shape, kidney_left=first | second, kidney_right=np.zeros(shape, bool), kidney_tumor=tumour)
+    np.testing.assert_array_equal(_after(labels, "kidney_tumor"), tumour)
+
+
 @pytest.mark.parametrize("codes", ["LPS", "LPI", "SAR"])
 def test_the_portal_vein_ends_with_the_pancreas(codes: str) -> None:
     shape = (20, 10, 10)
