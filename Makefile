@@ -44,8 +44,8 @@ bench: $(STAMP)  ## measure, beside the nearest peers
 	@bash tools/require_debian.sh display
 	for file in benchmarks/bench_*.py; do $(XVFB) $(BIN)/python $$file || exit 1; done
 
-bench-gpu: $(STAMP)  ## measure training steps on a GPU: make bench-gpu ARGS="--out gpu.md"
-	$(BIN)/python benchmarks/bench_gpu.py $(ARGS)
+bench-gpu: $(STAMP)  ## measure training on a GPU: make bench-gpu ARGS="--out steps.md" PRETRAIN="SCANS --out run.md"
+	$(BIN)/python benchmarks/bench_gpu.py $(ARGS) && $(BIN)/python benchmarks/bench_gpu_pretrain.py $(PRETRAIN)
 
 gui: $(STAMP)  ## open napari with a synthetic thorax CT
 	$(BIN)/python -m napari_genesis

@@ -34,6 +34,8 @@ _FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _INLINE_CODE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"(!?)\[[^\]]*\]\(([^)\s]+)\)")
 _PROGRAM = "napari-genesis"
+# Launchers of several processes, before the command line that each of them runs.
+_STARTED_BY = re.compile(rf"^(?:torchrun .*-m genesis_core|srun .*?{_PROGRAM}) ")
 
 
 def _load(name: str) -> ModuleType:
@@ -81,6 +83,7 @@ def _command_lines() -> Iterator[tuple[str, str]]:
         blocks = "\n".join(part for _, _, part in _FENCE.findall(text))
         blocks += "\n" + "\n".join(re.findall(r"^(?: {4,}|\t)(.+)$", _FENCE.sub("", text), flags=re.MULTILINE))
         for line in blocks.splitlines():
+            line = _STARTED_BY.sub(f"{_PROGRAM} ", line.strip())
             if re.match(rf"(exec +)?{_PROGRAM} ", line.strip()):
                 yield page.name, line.strip().removeprefix("exec ").strip()
         for code in _INLINE_CODE.findall(_FENCE.sub("", text)):

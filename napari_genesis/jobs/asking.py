@@ -8,11 +8,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from typing import Any
 
 from genesis_core.errors import GenesisError
 
-_LONGEST = 180.0
+# Seconds that an answer may take, and between two looks whether it is still wanted.
+_LONGEST, _LOOK_EVERY = 180.0, 0.1
 
 
 class NoAnswerError(GenesisError):
@@ -26,25 +29,46 @@ def no_console() -> dict[str, Any]:
     return {}
 
 
-def ask(module: str, question: Any = None, *, seconds: float = _LONGEST) -> Any:
+def ask(
+    module: str, question: Any = None, *, seconds: float = _LONGEST, given_up: Callable[[], bool] = lambda: False
+) -> Any:
     """Return the JSON that `python -m module` prints, given `question` as JSON on its stdin.
 
-    Raises NoAnswerError, with the last line the process wrote to stderr, if there is none.
+    given_up: asked several times a second; True ends the process. Raises NoAnswerError, with the last line the process
+    wrote to stderr, if there is no answer.
     """
     try:
-        done = subprocess.run(
+        process = subprocess.Popen(
             [sys.executable, "-m", module],
-            input=json.dumps(question),
-            capture_output=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
             errors="replace",
-            timeout=seconds,
             **no_console(),
         )
-        return json.loads(done.stdout)
-    except (OSError, subprocess.TimeoutExpired) as problem:
+    except OSError as problem:
         raise NoAnswerError(f"{module}: {problem}") from None
+    with process:
+        out, err = _answer_of(process, module, json.dumps(question), time.monotonic() + seconds, given_up)
+    try:
+        return json.loads(out)
     except ValueError:
-        said = [line for line in done.stderr.splitlines() if line.strip()]
-        raise NoAnswerError(said[-1] if said else f"{module}: ended with exit code {done.returncode}") from None
+        said = [line for line in err.splitlines() if line.strip()]
+        raise NoAnswerError(said[-1] if said else f"{module}: ended with exit code {process.returncode}") from None
+
+
+def _answer_of(
+    process: subprocess.Popen[str], module: str, question: str | None, end: float, given_up: Callable[[], bool]
+) -> tuple[str, str]:
+    while True:
+        try:
+            return process.communicate(question, timeout=_LOOK_EVERY)
+        except subprocess.TimeoutExpired:
+            # What was asked is not asked again.
+            question = None
+        if given_up() or time.monotonic() > end:
+            process.kill()
+            process.communicate()
+            raise NoAnswerError(f"{module}: {'given up' if given_up() else 'no answer in time'}")

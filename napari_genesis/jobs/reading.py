@@ -185,12 +185,17 @@ class RunReader:
         data: Any = settings.data
         training = settings.training
         pretrains = isinstance(settings, PretrainSettings)
+
+        def known(key: str) -> bool:
+            # Before a fine-tuning is planned, what was not set is a default that the plan may leave.
+            return isinstance(settings, PretrainSettings) or bool(settings.plan) or settings.is_given(key)
+
         return RunFacts(
             task=settings.task,
             device=settings.device,
-            batch=(training.batch_size or 0) * training.accumulate,
-            patch=tuple(settings.sampling.patch_size or ()),
-            width=getattr(settings.network, "width", None),
+            batch=(training.batch_size or 0) * training.accumulate if known("training.batch_size") else 0,
+            patch=tuple(settings.sampling.patch_size or ()) if known("sampling.patch_size") else (),
+            width=getattr(settings.network, "width", None) if known("network.width") else None,
             recipe=settings.recipe.name if isinstance(settings, PretrainSettings) else "",
             seed=settings.seed,
             max_hours=training.max_hours,

@@ -14,6 +14,8 @@ from napari_genesis.jobs.view import Curve, Pace, RunFacts
 
 # Steps that the pace is taken from: enough to even out validations, few enough to follow a change.
 _PACE_STEPS = 100
+# Nothing is said of the pace before so many steps; the first ones pay for memory and for the choice of kernels.
+_FIRST_STEPS = 4
 _WARNINGS = 50
 # Whole numbers that a float holds exactly; no training has more steps.
 _LARGEST = 2**53
@@ -140,9 +142,11 @@ class RunRecord:
             return None
         steps, times = self.steps.values, self._times.values
         first = int(np.searchsorted(steps, self._began[1], side="right"))
-        first = max(first, len(steps) - _PACE_STEPS - 1)
-        if len(steps) - first < 2:
+        count = len(steps) - first
+        if count < _FIRST_STEPS:
             return None
+        # The later half: however slow the first ones were, they are soon forgotten.
+        first = max(first + count // 2 - 1, len(steps) - _PACE_STEPS - 1)
         each = float((times[-1] - times[first]) / max(steps[-1] - steps[first], 1))
         busy = self._seconds.values[first:] + self._waits.values[first:]
         waited = float(self._waits.values[first:].sum() / max(busy.sum(), 1e-9))

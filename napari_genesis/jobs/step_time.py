@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,11 @@ from genesis_core.training.pretrain_settings import PretrainSettings
 from napari_genesis.jobs.asking import ask
 
 _STEPS = 5
+# Raised whenever what was measured before is not to be believed: version 1 did not see whether it was alone.
+_VERSION = 2
+# Two programs that each take all cores wait for one another, ten times as long as their work: where others have more
+# than this part of the processor, a step tells nothing. Source: measured with two trainings on two cores.
+_CROWDED = 0.25
 _REMEMBERED = 200
 # What a step's time and memory depend on, among the settings of the training.
 _MATTERS = {"batch_size", "accumulate", "precision", "channels_last", "threads", "optimiser", "ema"}
@@ -29,10 +35,14 @@ TimedSettings = PretrainSettings | FinetuneSettings
 
 @dataclass(frozen=True)
 class StepTime:
-    """seconds: of one optimiser step. memory: bytes at its peak: on a GPU of its arrays, else of the whole process."""
+    """seconds: of one optimiser step. memory: bytes at its peak: on a GPU of its arrays, else of the whole process.
+
+    crowded: other programs had the processor meanwhile, so that it may be many times faster by itself.
+    """
 
     seconds: float
     memory: int
+    crowded: bool = False
 
 
 def question(settings: TimedSettings) -> dict[str, Any]:
@@ -55,12 +65,17 @@ def known_step_time(settings: TimedSettings, folder: Path | None = None) -> Step
         return None
 
 
-def measure_step_time(settings: TimedSettings, folder: Path | None = None) -> StepTime:
-    """Time a few steps, which takes all cores for some seconds, and remember it.
+def measure_step_time(
+    settings: TimedSettings, folder: Path | None = None, *, given_up: Callable[[], bool] = lambda: False
+) -> StepTime:
+    """Time a few steps, which takes all cores for some seconds, and remember it unless it was crowded.
 
-    Raises NoAnswerError if they cannot be done, for want of memory say.
+    given_up: asked again and again; True ends it, as a training must that wants the cores for itself.
+    Raises NoAnswerError if they cannot be done, for want of memory say, or were given up.
     """
-    found = StepTime(**ask("napari_genesis.jobs.step_time", question(settings)))
+    found = StepTime(**ask("napari_genesis.jobs.step_time", question(settings), given_up=given_up))
+    if found.crowded:
+        return found
     file = _file(folder)
     known = {**_remembered(file), _key(settings): asdict(found)}
     kept = dict(list(known.items())[-_REMEMBERED:])
@@ -74,7 +89,7 @@ def measure_step_time(settings: TimedSettings, folder: Path | None = None) -> St
 
 
 def _key(settings: TimedSettings) -> str:
-    return json.dumps(question(settings), sort_keys=True)
+    return json.dumps([_VERSION, question(settings)], sort_keys=True)
 
 
 def _file(folder: Path | None) -> Path:
@@ -119,8 +134,32 @@ def _measure(asked: dict[str, Any]) -> StepTime:
             device=str(device),
             save_model=lambda _network, _figures: None,
         )
+        others = _Others()
         seconds = loop.seconds_per_step(_STEPS)
-    return StepTime(seconds, _most_memory(device))
+    return StepTime(seconds, _most_memory(device), device.type == "cpu" and others.share() > _CROWDED)
+
+
+class _Others:
+    """What part of the processor all other programs have had since this was made."""
+
+    def __init__(self) -> None:
+        self._began = self._now()
+
+    def share(self) -> float:
+        seconds, busy, own = (now - then for now, then in zip(self._now(), self._began, strict=True))
+        return max(busy - own, 0.0) / max(seconds, 1e-3)
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        """Return seconds of all cores, those in which they worked, and those in which they did for this process."""
+        import psutil
+
+        times, own = psutil.cpu_times(), psutil.Process().cpu_times()
+        waits = times.idle + getattr(times, "iowait", 0.0)
+        # Linux counts what guests take into the time of users as well. Source: proc(5), /proc/stat.
+        twice = getattr(times, "guest", 0.0) + getattr(times, "guest_nice", 0.0)
+        whole = sum(times) - twice
+        return whole, whole - waits, own.user + own.system
 
 
 def _most_memory(device: Any) -> int:

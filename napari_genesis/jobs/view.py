@@ -21,8 +21,9 @@ _NONE: Curve = np.empty(0)
 class RunFacts:
     """What stands in run.yaml. batch: sub-volumes per step. spacing: mm (x, y, z) if scans are resampled.
 
-    seed, patch (z, y, x), width, recipe: as set. max_hours: of the budget, if there is one. held_out: how many cases
-    are held out. source: what a fine-tuning starts from. plan: why what was planned is as it is, by the dotted key.
+    seed, patch (z, y, x), width, recipe: as set; batch is 0, patch empty and width None while they are to be planned.
+    max_hours: of the budget, if there is one. held_out: how many cases are held out. source: what a fine-tuning starts
+    from. plan: why what was planned is as it is, by the dotted key.
     """
 
     task: str

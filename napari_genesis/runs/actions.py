@@ -14,7 +14,7 @@ from napari_genesis.jobs.job import RESUMABLE, State
 from napari_genesis.runs.table_model import Row
 
 Name = Literal[
-    "resume", "stop", "watch", "duplicate", "apply", "export", "folder", "tensorboard", "command", "delete",
+    "resume", "stop", "watch", "duplicate", "apply", "review", "export", "folder", "tensorboard", "command", "delete",
 ]  # fmt: skip
 # States in which a process works on a run, or is about to.
 _BUSY: tuple[str, ...] = ("queued", "starting", "preparing", "running", "pausing", "stopping")
@@ -71,6 +71,12 @@ def _has_model(row: Row) -> str:
     return "" if row.run.has_model else "It has written no model yet."
 
 
+def _can_review(row: Row) -> str:
+    if row.run.task != "segmentation":
+        return "Only what segments proposes anything to review."
+    return _has_model(row)
+
+
 def _has_task(row: Row) -> str:
     return "" if row.run.task in ("restoration", "segmentation") else "Its settings cannot be read."
 
@@ -87,6 +93,11 @@ ACTIONS: dict[Name, _Action] = {
         "Duplicate…", "Set up a new run with the settings of this one, and change what you like.", _one(_has_task)
     ),
     "apply": _Action("Apply", "Open the Apply dock with this model.", _one(_has_model)),
+    "review": _Action(
+        "Review",
+        "Correct what this model draws on new scans, and train on with them, in the Review dock.",
+        _one(_can_review),
+    ),
     "export": _Action("Export…", "Write its model to a folder, or as ONNX.", _one(_has_model)),
     "folder": _Action("Open the folder", "Show the run's files.", _one()),
     "tensorboard": _Action(
@@ -97,10 +108,10 @@ ACTIONS: dict[Name, _Action] = {
     "command": _Action("Copy as a command", "The same as a command, for a terminal.", _any(_has_task)),
     "delete": _Action("Delete…", "Set the selected runs aside, after asking. They can be put back.", _all_free),
 }
-_BUTTONS: tuple[Name, ...] = ("resume", "stop", "duplicate", "apply", "export")
+_BUTTONS: tuple[Name, ...] = ("resume", "stop", "apply", "review", "duplicate")
 _MENU: tuple[Name | None, ...] = (
-    "resume", "stop", "watch", None, "duplicate", "apply", "export", "command", None, "folder", "tensorboard", None,
-    "delete",
+    "resume", "stop", "watch", None, "apply", "review", "export", None, "duplicate", "command", "folder", "tensorboard",
+    None, "delete",
 )  # fmt: skip
 
 

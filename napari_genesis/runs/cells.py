@@ -37,13 +37,14 @@ class Column:
     falls: bool = False
 
 
+# The first five fit into a dock of the usual width; the others are scrolled to.
 COLUMNS = (
-    Column("name", "run", 130),
-    Column("state", "state", 94),
-    Column("figure", "best", 104, number=True, falls=True),
-    Column("task", "task", 70),
+    Column("name", "run", 78),
+    Column("state", "state", 88),
+    Column("task", "task", 66),
+    Column("figure", "best", 56, number=True, falls=True),
+    Column("time", "time", 46, number=True, falls=True),
     Column("steps", "steps", 84, number=True, falls=True),
-    Column("time", "time", 76, number=True, falls=True),
     Column("size", "size", 68, number=True, falls=True),
     Column("date", "last active", 92, falls=True),
     Column("source", "source", 110, shown=False),
@@ -59,7 +60,7 @@ def cells_of(run: RunSummary, state: str, now: float) -> tuple[Cell, ...]:
         "figure": lambda: _figure(run),
         "task": lambda: Cell(TASKS.get(run.task, "?"), run.task),
         "steps": lambda: _steps(run),
-        "time": lambda: Cell(duration(run.seconds), run.seconds) if run.seconds >= 1 else Cell("–"),
+        "time": lambda: _time(run),
         "size": lambda: Cell("…") if run.size is None else Cell(size_text(run.size), run.size),
         "date": lambda: Cell(date_text(run.latest, now), run.latest or None, _moment(run.latest)),
         "source": lambda: _source(run),
@@ -97,8 +98,18 @@ def _figure(run: RunSummary) -> Cell:
     figure = run.figure
     if figure is None:
         return Cell("–", tip="Nothing was validated yet.")
+    # By the side of other runs a loss is told by what it is against that of returning the mean.
+    text = figure.text if figure.baseline is None else f"{'' if figure.final else '~'}{figure.change}"
     # Results come before what is none yet.
-    return Cell(figure.text, (figure.name == "Dice" and figure.final, figure.merit), figure.words)
+    return Cell(text, (figure.name == "Dice" and figure.final, figure.merit), figure.words)
+
+
+def _time(run: RunSummary) -> Cell:
+    if run.seconds < 1:
+        return Cell("–")
+    whole = duration(run.seconds)
+    # After hours the unit of what follows is clear.
+    return Cell(whole.removesuffix(" min") if " h " in whole else whole, run.seconds, f"Trained for {whole}.")
 
 
 def _steps(run: RunSummary) -> Cell:

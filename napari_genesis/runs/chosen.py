@@ -47,9 +47,7 @@ class ChosenRuns(QObject):
         if runs == self._runs:
             return
         if [run.path for run in runs] != [run.path for run in self._runs]:
-            bar = self._parts.area.verticalScrollBar()
-            assert bar is not None
-            bar.setValue(0)
+            self._parts.area.to_top()
         self._runs = runs
         names = runs[0].name if len(runs) == 1 else f"{len(runs)} runs compared"
         self._parts.say_head(names, bold=True)

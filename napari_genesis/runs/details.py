@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from genesis_core.durations import duration
 from genesis_core.errors import GenesisError
@@ -97,18 +98,23 @@ def _made_of(run: RunSummary, settings: dict[str, str]) -> str:
 
 def _data(run: RunSummary, settings: dict[str, str], card: ModelCard | None) -> str:
     folder = settings.get("data.scans" if run.task == "restoration" else "data.labelled", "none")
-    found = card.data if card is not None else {}
-    counts = [
-        f"{found[key]:,} {word}"
-        for key, word in (
-            ("scans", "scans"),
-            ("training_cases", "cases"),
-            ("validation_cases", "held out"),
-            ("subjects", "subjects"),
-        )
-        if isinstance(found.get(key), int)
-    ]
+    counts = [] if card is None else counts_in_words(card.data)
     return ", ".join([*([place(Path(folder))] if folder != "none" else []), *counts])
+
+
+def counts_in_words(data: Mapping[str, Any]) -> list[str]:
+    """Return who trains and who is held out, by parts that add up; "subjects" of older cards counts both."""
+    told = []
+    by_part = data.get("subjects_by_part") or {}
+    for part, words in (("training", "train"), ("validation", "held out")):
+        cases, subjects = data.get(f"{part}_cases"), by_part.get(part)
+        if isinstance(cases, int):
+            of = f" of {subjects:,} {'subject' if subjects == 1 else 'subjects'}" if isinstance(subjects, int) else ""
+            told.append(f"{cases:,} {'case' if cases == 1 else 'cases'}{of} {words}")
+    if isinstance(data.get("subjects"), int) and not by_part:
+        told.append(f"{data['subjects']:,} subjects in all")
+    scans = data.get("scans")
+    return [*([f"{scans:,} scans"] if isinstance(scans, int) else []), *told]
 
 
 def _source(run: RunSummary, settings: dict[str, str], card: ModelCard | None) -> str:

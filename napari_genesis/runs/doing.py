@@ -102,3 +102,8 @@ def duplicate(viewer: Viewer, run: RunSummary) -> None:
 def apply(viewer: Viewer, run: RunSummary) -> None:
     """Open the Apply dock with the model of a run."""
     open_dock(viewer, "Apply").choice.add_folder(run.path)
+
+
+def review(viewer: Viewer, run: RunSummary) -> None:
+    """Open the Review dock with the form of a new review of what a run's model draws."""
+    open_dock(viewer, "Review").review_model(run.path)

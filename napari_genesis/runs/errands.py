@@ -111,6 +111,9 @@ class Errands(QObject):
     def _apply(self, rows: Sequence[Row]) -> None:
         doing.apply(self._viewer, rows[0].run)
 
+    def _review(self, rows: Sequence[Row]) -> None:
+        doing.review(self._viewer, rows[0].run)
+
     def _folder(self, rows: Sequence[Row]) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(rows[0].run.path)))
 

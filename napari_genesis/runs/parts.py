@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
-    QFrame,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSplitter,
     QToolButton,
     QVBoxLayout,
@@ -23,8 +21,8 @@ from napari_genesis.runs.facts_panel import FactsPanel
 from napari_genesis.runs.settings_table import SettingsTable
 from napari_genesis.runs.table_view import RunsView
 from napari_genesis.training.progress_panel import Notice
+from napari_genesis.training.scrolled import Scrolled
 
-WIDTH = 360
 _SPLIT = (300, 330)
 
 
@@ -33,7 +31,6 @@ class RunsParts(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setMinimumWidth(WIDTH)
         self.filter = QLineEdit()
         self.filter.setPlaceholderText("filter: words of any column")
         self.filter.setClearButtonEnabled(True)
@@ -90,11 +87,7 @@ class RunsParts(QWidget):
         for widget in (self.head, self.result, self.curves, self.facts, self.settings):
             inner.addWidget(widget)
         inner.addStretch(1)
-        self.area = QScrollArea()
-        self.area.setWidgetResizable(True)
-        self.area.setFrameShape(QFrame.Shape.NoFrame)
-        self.area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.area.setWidget(inside)
+        self.area = Scrolled(inside)
         self.area.setAccessibleName("details")
         self.split = QSplitter(Qt.Orientation.Vertical)
         self.split.addWidget(self.runs)

@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QSize, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout
 
 from genesis_core.errors import GenesisError
 from napari_genesis.dock_state import read_state, write_state
@@ -26,9 +26,10 @@ from napari_genesis.runs.chosen import ChosenRuns
 from napari_genesis.runs.doing import state_of
 from napari_genesis.runs.errands import Errands
 from napari_genesis.runs.listing import Listing, RunListing
-from napari_genesis.runs.parts import WIDTH, RunsParts
+from napari_genesis.runs.parts import RunsParts
 from napari_genesis.runs.table_model import Row
 from napari_genesis.studio.computing import LatestOnly
+from napari_genesis.training.narrow_dock import NarrowDock
 from napari_genesis.training.wording import place
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _LIST_EVERY, _KEEP_AFTER = 3000, 1500
 
 
-class RunsDock(QWidget):
+class RunsDock(NarrowDock):
     """All runs of the workspace.
 
     napari_viewer: the viewer it lives in. state_file: where its state is kept from one day to the next.
@@ -70,8 +71,6 @@ class RunsDock(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.parts)
-        # napari fills the height of a dock that does not ask for it.
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.parts.runs.arrange(self._kept.columns)
         if len(self._kept.split) == 2:
             self.parts.split.setSizes(list(self._kept.split))
@@ -208,10 +207,6 @@ class RunsDock(QWidget):
     def _look_if_seen(self) -> None:
         if self.isVisible():
             self.look()
-
-    def sizeHint(self) -> QSize:  # noqa: N802
-        """Ask for the width it is made for, and no more of the canvas."""
-        return QSize(WIDTH, super().sizeHint().height())
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Look at the workspace while it is seen."""

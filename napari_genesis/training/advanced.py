@@ -24,7 +24,8 @@ Shown = Mapping[str, tuple[str, tuple[str, ...]]]
 # Every training has these.
 TRAINING_FIELDS = (
     "batch_size", "accumulate", "optimiser", "learning_rate", "weight_decay", "schedule", "warmup", "clip_norm",
-    "validate_every", "patience", "checkpoint_every", "keep", "ema", "precision", "threads",
+    "validate_every", "patience", "checkpoint_every", "keep", "ema", "precision", "compile", "activation_checkpointing",
+    "on_out_of_memory", "threads",
 )  # fmt: skip
 
 

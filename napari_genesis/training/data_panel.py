@@ -5,19 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_genesis.forms.control import SmallLabel
 from napari_genesis.jobs.scan_check import FolderCheck, ScanCheck
-from napari_genesis.training.path_line import PathLine
+from napari_genesis.training.path_line import PathLine, PathTarget
 from napari_genesis.training.path_line import dropped_path as dropped_path
 
 # Refusals told at once; the table tells them all.
 _REFUSED_SHOWN = 3
 
 
-class DataPanel(QWidget):
+class DataPanel(PathTarget):
     """chosen(path or None): another folder. checked(): more is known of it; `check` holds it."""
 
     chosen = Signal(object)
@@ -25,7 +24,6 @@ class DataPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setAcceptDrops(True)
         self.check: FolderCheck | None = None
         self.checking = ScanCheck(self)
         self.checking.progressed.connect(self._take)
@@ -107,14 +105,3 @@ class DataPanel(QWidget):
 
         if self.check is not None:
             CheckDialogue(self.check, parent=self).show()
-
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802
-        """Take what has a place on the disk."""
-        if event is not None and dropped_path(event.mimeData()) is not None:
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802
-        """Choose what was dropped."""
-        if event is not None and (path := dropped_path(event.mimeData())) is not None:
-            event.acceptProposedAction()
-            self.choose(path)

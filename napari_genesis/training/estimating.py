@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from genesis_core.durations import duration
@@ -25,35 +27,55 @@ class StepTimes(QObject):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.lane = LatestOnly("genesis-step-time", self)
-        self.lane.finished.connect(lambda result: self.found.emit(*result))
+        self.lane.finished.connect(self._take)
+        # What is being measured, or will be after a rest; and what was found last.
         self._settings: TimedSettings | None = None
+        self._latest: tuple[TimedSettings | None, StepTime | str] = (None, "")
+        self._given_up = threading.Event()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REST)
         self._timer.timeout.connect(self._measure)
 
-    def ask(self, settings: TimedSettings, *, may_measure: bool) -> StepTime | None:
+    def ask(self, settings: TimedSettings, *, may_measure: bool) -> StepTime | str | None:
         """Return what is known at once; else measure it after a rest, unless `may_measure` is False."""
-        known = known_step_time(settings)
-        self._settings = None if known else settings
-        if known is None and may_measure:
+        known = self._latest[1] if self._latest[0] == settings else known_step_time(settings)
+        if known is not None or not may_measure:
+            self.stop()
+        elif settings != self._settings:
+            self.stop()
+            self._settings = settings
             self._timer.start()
-        else:
-            self._timer.stop()
         return known
+
+    def stop(self) -> None:
+        """Measure no more, at once: something else wants the cores, and each would wait for the other."""
+        self._timer.stop()
+        self.give_up()
+        self._settings = None
+        self.lane.discard()
+
+    def give_up(self) -> None:
+        """End what measures now; also when the window is gone."""
+        self._given_up.set()
 
     def _measure(self) -> None:
         settings = self._settings
         if settings is None:
             return
+        self._given_up = given_up = threading.Event()
 
         def work() -> tuple[TimedSettings, StepTime | str]:
             try:
-                return settings, measure_step_time(settings)
+                return settings, measure_step_time(settings, given_up=given_up.is_set)
             except GenesisError as problem:
                 return settings, str(problem)
 
         self.lane.submit(work)
+
+    def _take(self, result: tuple[TimedSettings, StepTime | str]) -> None:
+        self._settings, self._latest = None, result
+        self.found.emit(*result)
 
 
 def estimate(
@@ -79,6 +101,8 @@ def estimate(
         if trainings > 1:
             what = f"{trainings} trainings of {steps:,} steps, {what}"
         sentences.append(f"Takes about {duration(takes)}, ends {clock(now + takes, now)}: {what}.")
+    if step is not None and step.crowded:
+        sentences.append("Timed while other programs had the processor: alone it is faster.")
     if step is None:
         sentences.append("Timing a few steps…" if measuring else "Steps are timed when the run begins.")
     else:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from napari_genesis.forms.actions import add_action, make_button
+from napari_genesis.forms.control import SmallLabel
 from napari_genesis.jobs.job import ALIVE, RESUMABLE, State
 
 
@@ -52,23 +53,35 @@ class JobControls(QWidget):
             self.start_button, self.stop_button, self.pause_button, self.resume_button, self.start_now_button,
             self.cancel_button, self.new_button,
         )  # fmt: skip
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        # Why the run cannot be started, where everybody sees it.
+        self.why_not = SmallLabel()
+        self.why_not.setAccessibleName("why it cannot start")
+        row = QHBoxLayout()
+        row.setSpacing(4)
         for button in self._buttons:
-            layout.addWidget(button, 1)
-        layout.addWidget(self.more)
+            row.addWidget(button, 1)
+        row.addWidget(self.more)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        layout.addWidget(self.why_not)
+        layout.addLayout(row)
 
-    def show_setup(self, can_start: bool, words: str = "Start") -> None:
-        """Show the actions of a run that is being set up. words: on the button that starts it."""
+    def show_setup(self, can_start: bool, words: str = "Start", why_not: str = "") -> None:
+        """Show the actions of a run that is being set up. words: on the button that starts it.
+
+        why_not: what is missing where it cannot start yet, in a sentence.
+        """
         self.start_button.setText(words)
         self.start_button.setEnabled(can_start)
+        self.why_not.show_text("" if can_start else why_not)
         self._show(self.start_button)
         self.stop_now_action.setVisible(False)
         self.folder_action.setVisible(False)
 
     def show_state(self, state: State, *, can_resume: bool, can_kill: bool) -> None:
         """Show the actions of a run. can_resume: if it is stopped. can_kill: whether its process is on this machine."""
+        self.why_not.show_text("")
         self.folder_action.setVisible(state != "gone")
         self.stop_now_action.setVisible(state in ALIVE and can_kill)
         if state == "queued":

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from qtpy.QtCore import QMimeData, Signal
+from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QLineEdit, QToolButton, QWidget
 
 
@@ -58,6 +59,29 @@ class PathLine(QWidget):
         folder = QFileDialog.getExistingDirectory(self, self._what[:1].upper() + self._what[1:], start)
         if folder:
             self.chosen.emit(Path(folder))
+
+
+class PathTarget(QWidget):
+    """Part of a dock onto which a file or a folder may be dropped; `choose` is what becomes of it."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAcceptDrops(True)
+
+    def choose(self, path: Path | None) -> None:
+        """Take a path."""
+        raise NotImplementedError
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802
+        """Take what has a place on the disk."""
+        if event is not None and dropped_path(event.mimeData()) is not None:
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802
+        """Choose what was dropped."""
+        if event is not None and (path := dropped_path(event.mimeData())) is not None:
+            event.acceptProposedAction()
+            self.choose(path)
 
 
 def dropped_path(data: QMimeData | Any) -> Path | None:

@@ -10,11 +10,11 @@ import shlex
 import weakref
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from qtpy.QtCore import QSize, Qt, QUrl
+from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices, QHideEvent, QShowEvent
-from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QSizePolicy, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from genesis_core.errors import GenesisError
 from genesis_core.training.run_folder import RunFolder
@@ -26,36 +26,24 @@ from napari_genesis.jobs.preparing import free_name
 from napari_genesis.jobs.queues import application_jobs
 from napari_genesis.preferences import on_preferences, read_preferences
 from napari_genesis.studio.computing import LatestOnly
+from napari_genesis.training.comparing import Comparing
 from napari_genesis.training.job_controls import JobControls
 from napari_genesis.training.looking import Surroundings
+from napari_genesis.training.narrow_dock import WIDTH as WIDTH
+from napari_genesis.training.narrow_dock import NarrowDock
 from napari_genesis.training.preview_layers import PreviewLayers
 from napari_genesis.training.progress_panel import Notice
 from napari_genesis.training.run_chooser import RunChooser
 from napari_genesis.training.run_page import RunPage
+from napari_genesis.training.scrolled import Scrolled
 from napari_genesis.training.training_draft import TrainingDraft
+from napari_genesis.training.training_setup import TrainingSetup
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
 
-WIDTH = 360
 
-
-class Setup(Protocol):
-    """What a dock asks of the form it shows; it is a widget with a signal `edited`."""
-
-    edited: Any
-
-    @property
-    def lanes(self) -> Sequence[LatestOnly]: ...
-    @property
-    def can_start(self) -> bool: ...
-    def show_devices(self, devices: Sequence[Device]) -> None: ...
-    def show_place(self, free_name: str, *, busy: bool) -> None: ...
-    def setVisible(self, visible: bool) -> None: ...  # noqa: N802
-    def stop(self) -> None: ...
-
-
-class TrainingDock(QWidget):
+class TrainingDock(NarrowDock):
     """Train in a process of its own.
 
     napari_viewer: the viewer it lives in. setup: the form of a new run. page: what is shown of a run.
@@ -65,12 +53,11 @@ class TrainingDock(QWidget):
     # Of its runs, in run.yaml.
     task: ClassVar[str]
 
-    def __init__(self, napari_viewer: Viewer, setup: Setup, page: RunPage) -> None:
+    def __init__(self, napari_viewer: Viewer, setup: TrainingSetup, page: RunPage) -> None:
         super().__init__()
         self.jobs = application_jobs()
         self.job: Job | None = None
         self.workspace = read_preferences().workspace
-        self._compared: list[Job] = []
         self._runs: list[Path] = []
         self.has_looked = False
         self.chooser = RunChooser()
@@ -79,6 +66,7 @@ class TrainingDock(QWidget):
         self.trouble = Notice("problem")
         self.controls = JobControls()
         self.previews = PreviewLayers(napari_viewer, self)
+        self._comparing = Comparing(self.jobs, page.curves, self)
         self._around = Surroundings(lambda: self.runs_folder, self)
         self._arrange()
         self._connect()
@@ -135,7 +123,7 @@ class TrainingDock(QWidget):
         self.chooser.show_choice(path)
         self._setup.setVisible(self.job is None)
         self._page.setVisible(self.job is not None)
-        self._area.verticalScrollBar().setValue(0)  # type: ignore[union-attr]
+        self._area.to_top()
         if self.job is None:
             self.look_again()
         else:
@@ -149,7 +137,8 @@ class TrainingDock(QWidget):
         if job is None:
             busy = self.jobs.is_busy(self.draft.device)
             self._setup.show_place(free_name(self.runs_folder, self.command), busy=busy)
-            self.controls.show_setup(self._setup.can_start, "Start when free" if busy else "Start")
+            setup, words = self._setup, "Start when free" if busy else "Start"
+            self.controls.show_setup(setup.can_start, words, setup.why_not)
             return
         self._page.show_job(job, [one.run.name for one in self.jobs.ahead_of(job)] if job.waiting else [])
         self.controls.show_state(job.state, can_resume=not job.view.gone, can_kill=job.can_kill)
@@ -164,7 +153,7 @@ class TrainingDock(QWidget):
 
     def start(self) -> None:
         """Start the run that was set up, or put it into its device's queue."""
-        device = self.draft.device
+        self._setup.times.stop()
         try:
             run = self.make_run(self._place())
         except GenesisError as problem:
@@ -172,7 +161,7 @@ class TrainingDock(QWidget):
             return
         self.keep()
         self.forget_name()
-        self.jobs.add(run, device, self.command)
+        self.jobs.add(run, self.draft.device, self.command)
         self.show_run(run.path)
         self._around.list_runs()
 
@@ -219,19 +208,7 @@ class TrainingDock(QWidget):
             self.previews.remove()
 
     def _offer_runs(self) -> None:
-        shown = None if self.job is None else self.job.run.path
-        self._page.curves.offer([path for path in self._runs if path != shown])
-
-    def _compare(self, paths: Sequence[Path]) -> None:
-        for job in self._compared:
-            job.changed.disconnect(self._compared_changed)
-        self._compared = [self.jobs.look_at(path) for path in paths]
-        for job in self._compared:
-            job.changed.connect(self._compared_changed)
-        self._compared_changed()
-
-    def _compared_changed(self) -> None:
-        self._page.curves.show_others([job.view.training_now for job in self._compared])
+        self._comparing.offer(self._runs, None if self.job is None else self.job.run.path)
 
     # What is found out beside.
 
@@ -261,6 +238,7 @@ class TrainingDock(QWidget):
 
     def _apply_preferences(self) -> None:
         known = read_preferences()
+        self._setup.prefer_device(known.device)
         if known.workspace != self.workspace:
             self.workspace = known.workspace
             self._around.list_runs()
@@ -269,18 +247,13 @@ class TrainingDock(QWidget):
     # Putting together.
 
     def _arrange(self) -> None:
-        self.setMinimumWidth(WIDTH)
         pages = QWidget()
         # Not a stack: the page that is hidden shall not ask for room.
         inner = QVBoxLayout(pages)
         inner.setContentsMargins(0, 0, 0, 0)
-        inner.addWidget(self._setup)  # type: ignore[arg-type]
+        inner.addWidget(self._setup)
         inner.addWidget(self._page)
-        self._area = QScrollArea()
-        self._area.setWidgetResizable(True)
-        self._area.setFrameShape(QFrame.Shape.NoFrame)
-        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self._area.setWidget(pages)
+        self._area = Scrolled(pages)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(5)
@@ -288,8 +261,6 @@ class TrainingDock(QWidget):
         layout.addWidget(self.trouble)
         layout.addWidget(self._area, 1)
         layout.addWidget(self.controls)
-        # napari fills the height of a dock that does not ask for it.
-        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
 
     def _connect(self) -> None:
         controls, page = self.controls, self._page
@@ -297,7 +268,6 @@ class TrainingDock(QWidget):
         self._setup.edited.connect(self._show)
         page.previews_wanted.connect(self._toggle_previews)
         self.previews.gone.connect(lambda: page.previews.setChecked(False))
-        page.curves.compare_wanted.connect(self._compare)
         self.jobs.changed.connect(self._job_changed)
         self._around.runs_found.connect(self._listed)
         self._around.devices_found.connect(self._devices_known)
@@ -307,10 +277,6 @@ class TrainingDock(QWidget):
         controls.open_folder.connect(self._open_folder)
         for name in ("stop", "stop_now", "pause", "resume", "start_now", "cancel"):
             getattr(controls, name).connect(lambda name=name: self._on_job(name))
-
-    def sizeHint(self) -> QSize:  # noqa: N802
-        """Ask for the width it is made for, and no more of the canvas."""
-        return QSize(WIDTH, super().sizeHint().height())
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
         """Look at the workspace and the devices while it is seen."""

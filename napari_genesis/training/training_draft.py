@@ -21,6 +21,7 @@ class TrainingDraft:
     """One state of a dock's form. changed: dotted keys the user set under "advanced" -> their values.
 
     name: of the run; empty for the next free one. preset: name of the settings it starts from, where there are several.
+    device_is_picked: the user picked it here; otherwise it is that of the preferences.
     """
 
     # Every preset there is -> what it is for, in a sentence; empty where there is one alone.
@@ -29,6 +30,7 @@ class TrainingDraft:
     budget: BudgetKind = "1 hour"
     steps: int = 2000
     device: str = "auto"
+    device_is_picked: bool = False
     preset: str = ""
     name: str = ""
     changed: Mapping[str, Any] = field(default_factory=dict)
@@ -75,6 +77,14 @@ class TrainingDraft:
         """Return the draft with another budget, which wins over one that a file had."""
         changed = {key: value for key, value in self.changed.items() if key not in _BUDGET}
         return replace(self, budget=budget, changed=changed)
+
+    def with_device(self, device: str) -> Self:
+        """Return the draft with a device that the user picked."""
+        return replace(self, device=device, device_is_picked=True)
+
+    def preferring(self, device: str) -> Self:
+        """Return the draft with the device of the preferences, unless the user picked one."""
+        return self if self.device_is_picked else replace(self, device=device)
 
     def budget_words(self) -> list[str]:
         """Return budget and device as the commands take them."""

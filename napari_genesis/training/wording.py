@@ -50,7 +50,9 @@ def headline(state: State, view: RunView) -> str:
 
 def time_left(view: RunView, now: Callable[[], float] = time.time) -> str:
     """Return how long a run still takes, and when it ends, such as "12 min left, done at 17:40"; empty if unknown."""
-    if view.pace is None or view.pace.seconds_left is None:
+    if view.pace is None:
+        return "Time left: measuring…" if view.training_now.total_steps else ""
+    if view.pace.seconds_left is None:
         return ""
     left = view.pace.seconds_left
     return f"{duration(left)} left, done {clock(now() + left, now())}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from genesis_core.settings import validate
-from genesis_core.training.finetune_settings import FinetuneSettings
+from genesis_core.training.finetune_settings import FinetuneSettings, RoundSettings
 from napari_genesis.training.training_draft import TrainingDraft, assign, differing, set_words, with_budget
 
 # Settings that say how the folder is read, and their spelling where it is only checked.
@@ -20,20 +20,42 @@ CHECK_OPTIONS = {
 }
 # What of a run's settings is decided when it starts, or has its place in the form.
 _NOT_TAKEN = (
-    "schema_version", "task", "cases", "plan", "out", "resume", "device", "source", "data.labelled", "data.structures",
-    "network.in_channels", "network.out_channels", "network.dims", "training.max_steps", "training.max_hours",
+    "schema_version", "task", "cases", "plan", "out", "resume", "device", "source", "rounds", "data.labelled",
+    "data.structures", "network.in_channels", "network.out_channels", "network.dims", "training.max_steps",
+    "training.max_hours",
 )  # fmt: skip
+# What of a run that continues another one is that one's, whatever is set.
+_OF_THE_RUN_BEFORE = (
+    "data.regions", "data.modality", "data.axis_codes", "data.spacing", "data.intensity", "sampling.patch_size",
+    "activation", "folds", "network",
+)  # fmt: skip
+_NAMES = "data.names"
 _AS_SET = "as you set it."
 
 
 @dataclass(frozen=True)
 class FinetuneDraft(TrainingDraft):
-    """One state of the Fine-tune dock's form. structures: those to learn; empty: all there are."""
+    """One state of the Fine-tune dock's form.
+
+    structures: those to learn; empty: all there are. rounds: the run that is continued, and how; None: none is.
+    """
 
     steps: int = 1000
     labelled: Path | None = None
     structures: tuple[str, ...] = ()
     source: Path | None = None
+    rounds: RoundSettings | None = None
+
+    @property
+    def names(self) -> dict[int, str]:
+        """What numbers are called that have no names in the folder."""
+        return {int(number): str(name) for number, name in (self.changed.get(_NAMES) or {}).items()}
+
+    def with_names(self, names: Mapping[int, str]) -> FinetuneDraft:
+        """Return the draft with other names for the numbers; none: as the folder has them."""
+        if not names:
+            return self.without_change(_NAMES)
+        return replace(self, changed={**self.changed, _NAMES: dict(names)})
 
     @classmethod
     def of_settings(cls, settings: FinetuneSettings) -> FinetuneDraft:
@@ -53,14 +75,19 @@ class FinetuneDraft(TrainingDraft):
             left_out += [f"network.{key}" for key in settings.network.model_dump() if f"network.{key}" not in plan]
         if settings.data.regions and "activation" not in plan:
             left_out.append("activation")
+        if settings.rounds is not None:
+            left_out += _OF_THE_RUN_BEFORE
         base = FinetuneSettings().model_dump(mode="json")
         draft = cls(
             labelled=settings.data.labelled,
             structures=tuple(settings.data.structures),
             source=settings.source,
+            rounds=settings.rounds,
             device=settings.device,
             changed=differing(settings.model_dump(mode="json"), base, left_out),
         )
+        # Keys of JSON are texts.
+        draft = draft.with_names(draft.names)
         were_set = "training.max_steps" in plan and "training.max_steps" not in planned
         return replace(draft, **with_budget(draft, training.max_hours, training.max_steps, steps_were_set=were_set))
 
@@ -73,6 +100,8 @@ class FinetuneDraft(TrainingDraft):
             assign(values, "data.structures", self.structures)
         if self.source is not None:
             values["source"] = self.source
+        if self.rounds is not None:
+            values["rounds"] = self.rounds
         values |= {"device": self.device, "out": out}
         return validate(FinetuneSettings, values, where="this run")
 
@@ -87,8 +116,15 @@ class FinetuneDraft(TrainingDraft):
         words = ["finetune", str(self.labelled or "LABELLED")]
         words += [] if out is None else ["--out", str(out)]
         words += [] if self.source is None else ["--source", str(self.source)]
-        words += self.structure_words()
+        words += self.round_words() + self.structure_words()
         return [*words, *self.budget_words(), *self.set_words()]
+
+    def round_words(self) -> list[str]:
+        """Return which run is continued, and how, as the command takes it."""
+        if self.rounds is None:
+            return []
+        corrected = [] if self.rounds.corrected is None else ["--corrected", str(self.rounds.corrected)]
+        return ["--continue", str(self.rounds.previous), *corrected, "--start", self.rounds.start]
 
     def structure_words(self) -> list[str]:
         """Return which structures are learnt, as the command takes it."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QGridLayout, QLabel, QPushButton, QWidget
 
 from napari_genesis.forms.control import SmallLabel
 from napari_genesis.jobs.labelled_check import FoundProblem, LabelledCheck, LabelledChecking
 from napari_genesis.training.finetuning.structures_list import StructuresList
-from napari_genesis.training.path_line import PathLine, dropped_path
+from napari_genesis.training.path_line import PathLine, PathTarget
 from napari_genesis.training.text_dialogue import TextDialogue
 
 # Problems told at once; the table tells them all.
@@ -24,19 +23,23 @@ _TIP = (
 _SEVERITY = {"left_out": "left out", "warning": "warning", "note": "note"}
 
 
-class LabelledPanel(QWidget):
-    """chosen(path or None): another folder. checked(): more is known of it. ticked(names): structures were chosen."""
+class LabelledPanel(PathTarget):
+    """chosen(path or None): another folder. checked(): more is known of it. ticked(names): structures were chosen.
+
+    renamed(names): numbers of labels were named, see `StructuresList`.
+    """
 
     chosen = Signal(object)
     checked = Signal()
     ticked = Signal(object)
+    renamed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setAcceptDrops(True)
         self.check: LabelledCheck | None = None
         self._chosen: Sequence[str] = ()
         self._options: Sequence[str] = ()
+        self._names: Mapping[int, str] = {}
         self.checking = LabelledChecking(self)
         self.checking.progressed.connect(self._take)
         self.place = PathLine("labelled folder", _TIP)
@@ -55,6 +58,7 @@ class LabelledPanel(QWidget):
         self.problems.setAccessibleName("problems of the folder")
         self.structures = StructuresList()
         self.structures.ticked.connect(self._tick)
+        self.structures.renamed.connect(self._rename)
         layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setVerticalSpacing(3)
@@ -77,14 +81,21 @@ class LabelledPanel(QWidget):
         """How many cases are known that can be trained on, with a structure that is ticked."""
         return 0 if self.check is None or not self.structures.chosen else self.check.usable
 
-    def choose(self, path: Path | None, chosen: Sequence[str] = (), options: Sequence[str] | None = None) -> None:
+    def choose(
+        self,
+        path: Path | None,
+        chosen: Sequence[str] = (),
+        options: Sequence[str] | None = None,
+        names: Mapping[int, str] | None = None,
+    ) -> None:
         """Choose a folder or a table, and check it.
 
         chosen: structures to tick, empty for all. options: how it is to be read, as the check takes it; None: as before
-        where it is the same folder, else as recognised.
+        where it is the same folder, else as recognised. names: of its numbers; None: likewise.
         """
-        kept = self._options if path == self.place.path else ()
-        self._options = kept if options is None else options
+        same = path == self.place.path
+        self._options = (self._options if same else ()) if options is None else options
+        self._names = (self._names if same else {}) if names is None else names
         self._chosen = tuple(chosen)
         self.check = None
         self.place.show_path(path)
@@ -109,12 +120,17 @@ class LabelledPanel(QWidget):
         self._chosen = tuple(names)
         self.ticked.emit(names)
 
+    def _rename(self, names: Mapping[int, str]) -> None:
+        self._names = names
+        self._chosen = self.structures.chosen
+        self.renamed.emit(names)
+
     def _show(self) -> None:
         check = self.check
         known = check is not None and check.done
         self.table.setVisible(known and bool(check is not None and check.summary))
         self.layouts.setVisible(check is not None and "\n" in check.problem)
-        self.structures.show_structures(check.structures if check is not None else (), self._chosen)
+        self.structures.show_structures(() if check is None else check.structures, self._chosen, self._names)
         self.problems.show_text("")
         if self.path is None:
             self.summary.setText("No folder yet.")
@@ -136,17 +152,6 @@ class LabelledPanel(QWidget):
         if self.check is not None:
             head, _, text = self.check.problem.partition("\n")
             TextDialogue("Layouts of labelled folders", head, text, parent=self).show()
-
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802
-        """Take what has a place on the disk."""
-        if event is not None and dropped_path(event.mimeData()) is not None:
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802
-        """Choose what was dropped."""
-        if event is not None and (path := dropped_path(event.mimeData())) is not None:
-            event.acceptProposedAction()
-            self.choose(path)
 
 
 def _counted(check: LabelledCheck) -> str:

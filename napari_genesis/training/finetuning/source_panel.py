@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtGui import QDragEnterEvent, QDropEvent
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QPushButton, QWidget
 
 from genesis_core.errors import GenesisError
@@ -25,21 +24,20 @@ from napari_genesis.training.finetuning.sources import (
     place_of_import,
     read_source,
 )
-from napari_genesis.training.path_line import dropped_path
+from napari_genesis.training.path_line import PathTarget
 from napari_genesis.training.progress_panel import Notice
 
 _SCRATCH, _FOLDER, _FILE = "from scratch", "a run's or model's folder…", "a published checkpoint's file…"
 _FILTER = "Checkpoints (*.pt *.pth *.safetensors);;All files (*)"
 
 
-class SourcePanel(QWidget):
+class SourcePanel(PathTarget):
     """chosen(path or None): another source; None is from scratch."""
 
     chosen = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setAcceptDrops(True)
         self.entry: ModelEntry | None = None
         self._path: Path | None = None
         self._workspace = Path()
@@ -212,14 +210,3 @@ class SourcePanel(QWidget):
         self._fill()
         if name:
             self.choose(Path(name))
-
-    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802
-        """Take what has a place on the disk."""
-        if event is not None and dropped_path(event.mimeData()) is not None:
-            event.acceptProposedAction()
-
-    def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802
-        """Choose what was dropped."""
-        if event is not None and (path := dropped_path(event.mimeData())) is not None:
-            event.acceptProposedAction()
-            self.choose(path)

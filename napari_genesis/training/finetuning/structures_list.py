@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from qtpy.QtCore import QSignalBlocker, QSize, Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
@@ -25,26 +25,30 @@ from napari_genesis.jobs.labelled_check import DrawnStructure
 
 SWATCH = 12
 # What the core calls a number that nobody has named.
-_NUMBER_ONLY = re.compile(r"label \d+")
-_NAMES_HINT = (
-    "Numbers without names. A file label_names.csv beside the labels, with the lines number,name and 1,liver, names "
-    "them; names stay with the model."
-)
+_NUMBER_ONLY = re.compile(r"label (\d+)")
+_NAMES_HINT = "Numbers without names: a double click, or F2, names one. Names go with the model, not into the folder."
+_SAME_NAME = "{} is the name of another structure already."
 _ROW = 22
 # More rows than these scroll inside the list, which would else push everything else out of sight.
 _MOST_ROWS = 8
 
 
 class StructuresList(QWidget):
-    """ticked(names): the user ticked or unticked structures; all that are ticked, in the order of the folder."""
+    """ticked(names): the user ticked or unticked structures; all that are ticked, in the order of the folder.
+
+    renamed(names): the user named numbers that have no names in the folder; all of them by number, empty for none.
+    """
 
     ticked = Signal(object)
+    renamed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._structures: tuple[DrawnStructure, ...] = ()
+        # As they are shown: the user's own, where the folder has numbers alone.
+        self._names: tuple[str, ...] = ()
         self.table = _Table()
-        self.table.itemChanged.connect(lambda _: self._tell())
+        self.table.itemChanged.connect(self._changed)
         self.head = QLabel("structures")
         self.all = _link("all", "Learn every structure.")
         self.none = _link("none", "Untick all, to tick the few that you want.")
@@ -66,33 +70,48 @@ class StructuresList(QWidget):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All structures that are listed."""
-        return tuple(one.name for one in self._structures)
+        """All structures that are listed, as they are called here."""
+        return self._names
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """The numbers of all structures, where the folder has no names for them; else none."""
+        found = [_NUMBER_ONLY.fullmatch(one.name) for one in self._structures]
+        return tuple(int(one[1]) for one in found if one) if all(found) else ()
 
     @property
     def chosen(self) -> tuple[str, ...]:
         """Those that are ticked."""
         rows = range(self.table.rowCount())
         return tuple(
-            one.name
-            for one, row in zip(self._structures, rows, strict=True)
+            name
+            for name, row in zip(self._names, rows, strict=True)
             if (item := self.table.item(row, 0)) is not None and item.checkState() == Qt.CheckState.Checked
         )
 
-    def show_structures(self, structures: Sequence[DrawnStructure], chosen: Sequence[str]) -> None:
-        """List structures. chosen: those that are ticked; empty: all."""
+    def show_structures(
+        self, structures: Sequence[DrawnStructure], chosen: Sequence[str], names: Mapping[int, str]
+    ) -> None:
+        """List structures. chosen: those that are ticked, as they are called here; empty: all. names: of numbers."""
         self._structures = tuple(structures)
-        known = set(chosen) & {one.name for one in structures} or {one.name for one in structures}
+        self._names = tuple(one.name for one in structures)
+        numbers = self.numbers
+        if numbers:
+            self._names = tuple(names.get(number, name) for number, name in zip(numbers, self._names, strict=True))
+        known = set(chosen) & set(self._names) or set(self._names)
         with QSignalBlocker(self.table):
             self.table.setRowCount(len(structures))
             for row, one in enumerate(structures):
-                name = QTableWidgetItem(one.name)
-                name.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable)
-                name.setCheckState(Qt.CheckState.Checked if one.name in known else Qt.CheckState.Unchecked)
+                called = self._names[row]
+                name = QTableWidgetItem(called)
+                flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsUserCheckable
+                name.setFlags(flags | Qt.ItemFlag.ItemIsEditable if numbers else flags)
+                name.setCheckState(Qt.CheckState.Checked if called in known else Qt.CheckState.Unchecked)
                 name.setIcon(swatch(one.colour))
                 cases = QTableWidgetItem(f"{one.cases} of {one.looked_for}")
                 volume = QTableWidgetItem("" if one.median is None else f"{one.median:,.3g} ml")
-                tip = f"{one.name}: drawn in {one.cases} of {one.looked_for} cases that it was looked for in"
+                other = "" if called == one.name else f" ({one.name} of the folder)"
+                tip = f"{called}{other}: drawn in {one.cases} of {one.looked_for} cases that it was looked for in"
                 tip += "" if one.median is None else f", {one.median:,.3g} ml (median)"
                 for column, item in enumerate((name, cases, volume)):
                     item.setToolTip(f"{tip}.")
@@ -101,8 +120,7 @@ class StructuresList(QWidget):
                         item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                     self.table.setItem(row, column, item)
         self.setVisible(bool(structures))
-        unnamed = any(_NUMBER_ONLY.fullmatch(one.name) for one in structures)
-        self.hint.show_text(_NAMES_HINT if unnamed else "")
+        self.hint.show_text(_NAMES_HINT if numbers else "")
         self.all.setVisible(len(structures) > 1)
         self.none.setVisible(len(structures) > 1)
         self.table.updateGeometry()
@@ -123,6 +141,27 @@ class StructuresList(QWidget):
         viewport.update()
         self._tell()
 
+    def _changed(self, item: QTableWidgetItem) -> None:
+        row, text = item.row(), item.text().strip()
+        if item.column() or item.text() == self._names[row]:
+            self._tell()
+            return
+        # Emptied: as the folder has it.
+        name = text or self._structures[row].name
+        if name in self._names and name != self._names[row]:
+            self.hint.show_text(_SAME_NAME.format(name))
+            name = self._names[row]
+        else:
+            self.hint.show_text(_NAMES_HINT)
+        with QSignalBlocker(self.table):
+            item.setText(name)
+        if name == self._names[row]:
+            return
+        self._names = (*self._names[:row], name, *self._names[row + 1 :])
+        named = self._names != tuple(one.name for one in self._structures)
+        # A list of names is whole, or what it leaves out would be no structure.
+        self.renamed.emit(dict(zip(self.numbers, self._names, strict=True)) if named else {})
+
     def _tell(self) -> None:
         self._count()
         self.ticked.emit(self.chosen)
@@ -134,7 +173,9 @@ class _Table(QTableWidget):
     def __init__(self) -> None:
         super().__init__(0, 3)
         self.setAccessibleName("structures")
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        triggers = QAbstractItemView.EditTrigger
+        # Only items that may be edited are.
+        self.setEditTriggers(triggers.DoubleClicked | triggers.EditKeyPressed)
         self.setSelectionMode(QAbstractItemView.SelectionMode.NoSelection)
         self.setTabKeyNavigation(False)
         self.setShowGrid(False)

@@ -13,12 +13,16 @@ import click
 from genesis_core.cli.interrupting import parent_option
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
+from genesis_core.cli.several_processes import in_several, is_silent, processes_option
 from genesis_core.cli.training_report import TrainingReport
 from genesis_core.errors import SettingsError
 from genesis_core.settings import dump_yaml
 from genesis_core.training.finetune_settings import FinetuneSettings, RoundSettings
 
 # Setting of a round -> its option, as the command line hands it over.
+_TWINS_ALONE = (
+    "--twins trains in one process: leave it out, and when the run is finished call finetune --resume --twins in one"
+)
 _ROUND = {"previous": "continued_run", "corrected": "corrected", "start": "start"}
 
 
@@ -29,9 +33,14 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
 
     if settings.out is None:
         raise click.UsageError("--out is required: say where the run shall live")
+    code = in_several(settings.out, refused=_TWINS_ALONE if settings.twins else None)
+    if code is not None:
+        return code
     keep_freed_memory()
     with TrainingReport(output) as report:
         run = run_finetuning(settings, report=report)
+    if is_silent():
+        return 0
     if run.status().state == "stopped":
         output.say(f"go on with: napari-genesis finetune --resume --out {run.path}")
         return 130
@@ -182,7 +191,7 @@ command = settings_command(
     },
     flag_values={"--resume": "yes"},
     prepare=_with_round,
-    extra=[*_round_options(), parent_option()],
+    extra=[*_round_options(), processes_option(), parent_option()],
     paths=("data.labelled", "data.subjects", "data.cache", "source", "rounds.previous", "rounds.corrected"),
     plan=show_plan,
 )

@@ -5,6 +5,7 @@ Trainings that a window started have an option of their own, by which they stop 
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -46,7 +47,8 @@ def parent_option() -> click.Option:
 
 
 def _watch_parent(_ctx: click.Context, _param: click.Parameter, wanted: bool) -> None:
-    if wanted:
+    # Of several processes that share a stdin the first one reads it.
+    if wanted and os.environ.get("RANK", "0") == "0":
         from genesis_core.training.stopping import stop_with_parent
 
         stop_with_parent()

@@ -71,7 +71,8 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; messages go to stderr."""
     debug = "--debug" in arguments
     try:
-        result = group.main(args=list(arguments), prog_name="napari-genesis", standalone_mode=False)
+        # A command may have to start itself again: in several processes.
+        result = group.main(args=list(arguments), prog_name="napari-genesis", standalone_mode=False, obj=arguments)
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as end:
         return end.exit_code

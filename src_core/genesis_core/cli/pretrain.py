@@ -9,6 +9,7 @@ import click
 from genesis_core.cli.interrupting import parent_option, stopped_by_signals
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
+from genesis_core.cli.several_processes import in_several, is_silent, processes_option
 from genesis_core.cli.training_report import TrainingReport
 from genesis_core.training.pretrain_settings import PRESETS, PretrainSettings, with_preset
 
@@ -25,10 +26,15 @@ def pretrain_command(settings: PretrainSettings, output: Output) -> int:
 
     if settings.out is None:
         raise click.UsageError("--out is required: say where the run shall live")
+    code = in_several(settings.out)
+    if code is not None:
+        return code
     keep_freed_memory()
     # The run itself turns signals into a checkpoint; this is for the moments before and after it.
     with stopped_by_signals(), TrainingReport(output) as report:
         run = run_pretraining(settings, report=report)
+    if is_silent():
+        return 0
     state = run.status().state
     if state == "stopped":
         output.say(f"go on with: napari-genesis pretrain --resume --out {run.path}")
@@ -60,7 +66,7 @@ command = settings_command(
         "Sub-volumes are drawn from the scans, corrupted by the recipe, and restored by the network. Ctrl-C, or "
         "`napari-genesis runs stop`, writes a checkpoint; --resume goes on from it. In a cluster's queue, --resume "
         "auto begins the run or goes on with it; SIGTERM and SIGUSR1, sent before the time is up, write a checkpoint "
-        "(exit 130)."
+        "(exit 130). --processes trains on several GPUs, or on parts of a CPU; torchrun and srun on several machines."
     ),
     example="napari-genesis pretrain scans/ --out runs/lung --max-hours 8",
     arguments={"SCANS": "data.scans"},
@@ -91,6 +97,7 @@ command = settings_command(
             type=click.Choice(list(PRESETS)),
             help=_PRESET_HELP,
         ),
+        processes_option(),
         parent_option(),
     ],
     prepare=_prepare,

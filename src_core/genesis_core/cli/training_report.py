@@ -13,6 +13,9 @@ from genesis_core.durations import duration
 
 # Without a terminal, steps are said at most this often; everything else is said always.
 _SECONDS_BETWEEN_STEPS = 10.0
+# Where the time of a step goes, as the `timing` event names it: waiting for data, sending it to the device and
+# corrupting it there, forward and backward pass, clipping and optimiser.
+_STAGES = ("data", "corruption", "network", "update")
 
 
 class TrainingReport:
@@ -85,15 +88,21 @@ class TrainingReport:
         loss = event["loss"] if held_out else event["train_loss"]
         name = "validation" if held_out else "check on training scans (none are held out)"
         self._say(
-            f"step {event['step']}: {name} loss {loss:.5f}{_details(event)}, waited for data {event['data_wait']:.1%}"
-            f"{', best so far' if event['best'] else ''}"
+            f"step {event['step']}: {name} loss {loss:.5f}{_details(event)}{', best so far' if event['best'] else ''}"
         )
+
+    def _on_timing(self, event: dict[str, Any]) -> None:
+        shares = ", ".join(f"{stage} {_percent(event[stage])}" for stage in _STAGES)
+        self._say(f"{event['steps']} steps, {event['seconds'] / event['steps']:.2g} s each: {shares}")
 
     def _on_plan(self, event: dict[str, Any]) -> None:
         for key, reason in event["reasons"].items():
             self._say(f"  {key} = {reason}")
 
     def _on_corrupting(self, event: dict[str, Any]) -> None:
+        self._say(event["message"])
+
+    def _on_processes(self, event: dict[str, Any]) -> None:
         self._say(event["message"])
 
     def _on_transfer(self, event: dict[str, Any]) -> None:
@@ -136,7 +145,8 @@ class TrainingReport:
 
     def _on_finished(self, event: dict[str, Any]) -> None:
         best = "" if event["best"] is None else f"; best loss {event['best']:.5f} at step {event['best_step']}"
-        self._say(f"finished at step {event['step']}: {event['reason']}, {duration(event['seconds'])}{best}")
+        over = f"; {event['skipped']} steps overflowed in float16 and changed nothing" if event.get("skipped") else ""
+        self._say(f"finished at step {event['step']}: {event['reason']}, {duration(event['seconds'])}{best}{over}")
 
     def _on_already_finished(self, event: dict[str, Any]) -> None:
         self._say(f"this run is finished already, at step {event['step']} ({event['message']}); nothing to do")
@@ -146,6 +156,11 @@ class TrainingReport:
             self._bar.console.print(text, markup=False, highlight=False)
         else:
             self._output.say(text)
+
+
+def _percent(share: float) -> str:
+    """Return a share in whole percent; what is not quite nothing stays visible."""
+    return "under 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
 
 
 def _details(event: dict[str, Any]) -> str:

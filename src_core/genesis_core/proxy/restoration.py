@@ -143,9 +143,6 @@ class RestorationTask:
         from genesis_core.corruptions.torch_engine.plan import prepare
 
         plan, original = prepare(targets, draws), torch.from_numpy(targets)
-        if torch.cuda.is_available():
-            # A GPU reads pinned memory by itself, while the CPU goes on.
-            plan, original = plan.pinned(), original.pin_memory()
         return Batch(original, original, origins, len(drawn), fallbacks, weights, plan)
 
     def _restored(self, network: nn.Module, count: int) -> Any:

@@ -38,8 +38,15 @@ class RunFigure:
         mark = "" if self.final else "~"
         if self.baseline is None:
             return f"{mark}{self.value:.3f}" if self.name == "Dice" else f"{mark}{self.value:.3g}"
+        return f"{mark}{self.value:.3g} ({self.change})"
+
+    @property
+    def change(self) -> str:
+        """By how much a loss differs from its baseline, such as "-64 %"; empty without one."""
+        if self.baseline is None:
+            return ""
         change = 100 * (self.value / self.baseline - 1)
-        return f"{mark}{self.value:.3g} ({f'{change:+.0f}'.replace('-', chr(0x2212))} %)"
+        return f"{change:+.0f} %".replace("-", chr(0x2212))
 
     @property
     def words(self) -> str:

@@ -1,7 +1,8 @@
 """Checkpoints: the full training state in one file, written so that a kill at any moment leaves a usable one.
 
-The state is weights, optimiser, step, and a few numbers (best figure, fallbacks counted, seconds spent). No state of a
-generator is stored: what is drawn at a step depends on the seed and the step alone.
+The state is weights, optimiser, step, and a few numbers (best figure, fallbacks counted, seconds spent, the scale of a
+float16 loss, how many sub-volumes fit the memory at a time). No state of a generator is stored: what is drawn at a step
+depends on the seed and the step alone.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import pickle
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from genesis_core.atomic import replacing
 from genesis_core.errors import RunError
@@ -39,18 +40,37 @@ class Progress:
     figures: dict[str, float] = field(default_factory=dict)
 
 
+class Stateful(Protocol):
+    """What has a state of plain values, as a `Stepper`: the scale of its loss, what memory allows."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        ...
+
+
 def save_checkpoint(
-    path: Path, network: nn.Module, optimiser: Optimizer, progress: Progress, averaged: nn.Module | None = None
+    path: Path,
+    network: nn.Module,
+    optimiser: Optimizer,
+    progress: Progress,
+    averaged: nn.Module | None = None,
+    stepper: Stateful | None = None,
 ) -> None:
     """Write the full training state to `path`, atomically. averaged: the running average of the weights, if any.
 
-    Raises OSError if it cannot be written, on a full disk for instance.
+    stepper: what else goes on from step to step. Raises OSError if it cannot be written, on a full disk for instance.
     """
     import torch
 
     state = {"network": network.state_dict(), "optimiser": optimiser.state_dict(), "progress": asdict(progress)}
     if averaged is not None:
         state["averaged"] = averaged.state_dict()
+    if stepper is not None:
+        state["stepper"] = stepper.state_dict()
     with replacing(path) as temporary:
         try:
             torch.save(state, temporary)
@@ -62,9 +82,15 @@ def save_checkpoint(
 
 
 def load_checkpoint(
-    path: Path, network: nn.Module, optimiser: Optimizer, averaged: nn.Module | None = None
+    path: Path,
+    network: nn.Module,
+    optimiser: Optimizer,
+    averaged: nn.Module | None = None,
+    stepper: Stateful | None = None,
 ) -> Progress:
     """Restore the state saved by `save_checkpoint`; nothing in the file is executed.
+
+    A checkpoint from before there was a stepper's state leaves `stepper` as it is.
 
     Raises RunError if the file is damaged or belongs to another network.
     """
@@ -76,6 +102,8 @@ def load_checkpoint(
         optimiser.load_state_dict(state["optimiser"])
         if averaged is not None:
             averaged.load_state_dict(state["averaged"])
+        if stepper is not None and "stepper" in state:
+            stepper.load_state_dict(state["stepper"])
         return Progress(**state["progress"])
     except (RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as problem:
         reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__

@@ -6,9 +6,11 @@ taken for a case of the first folder; subjects keep their names, so that one per
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -16,15 +18,18 @@ from genesis_core.errors import SamplingError, SettingsError, VolumeError
 from genesis_core.sampling.labelled_cache import IGNORE
 from genesis_core.training.round_chain import CORRECTED
 from genesis_core.volumes.label_volume import Structure
-from genesis_core.volumes.labelled.case import LabelledFolder
+from genesis_core.volumes.labelled.case import Case, LabelledFolder
 from genesis_core.volumes.labelled.check_records import CaseRecord, LabelledCheck, Problem, StructureRecord
 from genesis_core.volumes.labelled.duplicates import find_duplicates, same_subject
 from genesis_core.volumes.labelled.finding import find_labelled
 from genesis_core.volumes.labelled.layout import case_id, some
 from genesis_core.volumes.labelled.splitting import subject_id
+from genesis_core.volumes.labelled.subjects import assign_subjects, read_subjects
 
 # Within the joined set a corrected case is called like a file of this folder.
 _FOLDER = "corrected/"
+# Where a review writes of each case that it accepted what it was called, and its files.
+PROVENANCE = "provenance.jsonl"
 
 
 def find_corrected(
@@ -33,16 +38,12 @@ def find_corrected(
     """Return the labelled folder of corrected cases, by names alone; its cases have pseudonyms of their own.
 
     first: the folder they join. subject_pattern, subjects: how that folder's subjects are told; used here where they
-    fit. Raises VolumeError as `find_labelled` does, SettingsError if the cases have another number of channels.
+    fit what a case was called when it was reviewed, or is called here. Raises VolumeError as `find_labelled` does,
+    SettingsError if the cases have another number of channels.
     """
-    notes: tuple[str, ...] = ()
-    try:
-        folder = find_labelled(path, subject_pattern=subject_pattern, subjects=subjects)
-    except VolumeError:
-        if subject_pattern is None and subjects is None:
-            raise
-        folder = find_labelled(path)
-        notes = ("The corrected cases are called otherwise than the first ones: each is taken for its own subject.",)
+    folder, notes = find_labelled(path), tuple[str, ...]()
+    if subject_pattern is not None or subjects is not None:
+        folder, notes = _with_subjects(folder, subject_pattern, None if subjects is None else read_subjects(subjects))
     if len(folder.channels) != len(first.channels):
         raise SettingsError(
             f"{path}: its cases have {len(folder.channels)} images ({some(folder.channels)}), those of the run have "
@@ -60,6 +61,58 @@ def find_corrected(
         for case in folder.cases
     )
     return replace(folder, channels=first.channels, cases=cases, notes=(*folder.notes, *notes))
+
+
+def _with_subjects(
+    folder: LabelledFolder, pattern: str | None, subjects: Mapping[str, str] | None
+) -> tuple[LabelledFolder, tuple[str, ...]]:
+    """Return the folder with the subject of each case, and what a user should know of them."""
+    reviewed = _names_when_reviewed(folder.root)
+    subjects_told: dict[str, str] = {}
+    # What is not in the table may still fit the pattern.
+    ways = [(None, subjects)] * (subjects is not None) + [(pattern, None)] * (pattern is not None)
+    for case in folder.cases:
+        # Without a subject of its own, unless its files name one.
+        plain = replace(case, subject="" if case.subject == case.name else case.subject)
+        called = dict.fromkeys((reviewed.get(_label_file(case), case.name), case.name))
+        for (search, table), name in product(ways, called):
+            try:
+                (found,), _ = assign_subjects([replace(plain, name=name)], pattern=search, subjects=table)
+            except VolumeError:
+                continue
+            subjects_told.setdefault(case.name, found.subject)
+    apart = [case.name for case in folder.cases if case.name not in subjects_told]
+    notes: tuple[str, ...] = ()
+    if apart:
+        which = "The" if len(apart) == len(folder.cases) else f"{len(apart)}"
+        notes = (
+            f"{which} corrected cases are called otherwise than the first ones: each is taken for its own subject "
+            f"({some(apart)}).",
+        )
+    cases = tuple(replace(case, subject=subjects_told.get(case.name, case.subject)) for case in folder.cases)
+    return replace(folder, cases=cases), notes
+
+
+def _names_when_reviewed(root: Path) -> dict[Path, str]:
+    """Return what cases were called before, by the files of their labels: within this folder names have no folders."""
+    try:
+        lines = (root / PROVENANCE).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        # Not every folder of corrected cases comes from a review.
+        return {}
+    names = {}
+    for text in lines:
+        try:
+            line = json.loads(text)
+            names[root / line["label"]] = str(line["case"])
+        except (ValueError, KeyError, TypeError):
+            # A line that tells of an undone decision, or was cut short.
+            continue
+    return names
+
+
+def _label_file(case: Case) -> Path:
+    return Path() if case.label is None else case.label.parts[0][1].path
 
 
 def _order(own: tuple[str, ...], wanted: tuple[str, ...]) -> list[int]:

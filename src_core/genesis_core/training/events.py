@@ -1,7 +1,9 @@
 """The events of a run: one JSON object a line, appended and flushed, so that anybody can follow a run while it goes on.
 
-Kinds: prepared, planned, started, step, validation, preview, checkpoint, warning, stopped, finished, failed. After a
-resume the same step may appear twice; the later record counts.
+Kinds before the first step: preparing, prepared, plan, transfer, twin, corrupting, processes (how several share each
+batch), planned. Of a training: started, step, timing (where the time of the steps since the last such event went),
+validation, preview, checkpoint, warning, stopped, finished, failed. Of a fine-tuning also: fold, held_out, scores,
+folds_finished. After a resume the same step may appear twice; the later record counts.
 """
 
 from __future__ import annotations

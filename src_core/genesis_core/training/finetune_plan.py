@@ -6,34 +6,24 @@ Pure arithmetic on `SetFacts`, `Machine` and the source's card; what the user ha
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from genesis_core.networks.settings import UNet3DSettings
+from genesis_core.training.finetune_grid import LOWEST_PATCH, Size, choose_grid, is_close, mm_text, shrunk, size_text
 from genesis_core.training.set_facts import SetFacts, Triple
 
 if TYPE_CHECKING:
     from genesis_core.model.card import ModelCard
     from genesis_core.networks.settings import NetworkSettings
 
-Size = tuple[int, int, int]
 
-# Spacings within this of the median are one spacing: resampling would cost sharpness and gain nothing.
-_SAME_SPACING = 0.1
-# Room around a structure that a network needs to tell it from its surroundings, as a share of its size, and in mm.
-_CONTEXT, _MARGIN = 1.25, 10.0
-# The smallest structure keeps this many voxels across, so that coarser voxels never lose it.
-_VOXELS_ACROSS = 6.0
-_COARSEST = 3.0
-_WORTH_RESAMPLING = 1.25
 # Voxels of a patch that a step takes a second or so for, by kind of device (benchmarks/RESULTS.md for the CPU).
 _PATCH_VOXELS = {"cpu": 200_000, "cuda": 1_200_000, "mps": 400_000}
 _WIDTH = {"cpu": 16, "cuda": 32, "mps": 16}
 _STEPS = {"cpu": 1000, "cuda": 5000, "mps": 2000}
 # What torch takes beside the numbers a step holds, which each network's settings know.
 _TORCH_BYTES = 350_000_000
-_LOWEST_PATCH = 16
 
 
 @dataclass(frozen=True)
@@ -96,14 +86,16 @@ def make_plan(
     width = _width(machine, given, source, network, reasons)
     norm = _norm(given, source, network, reasons)
     room = _PATCH_VOXELS[machine.kind]
-    spacing, patch = _grid(facts, given, room, divisor, reasons)
+    spacing, patch = choose_grid(facts, given, room, divisor, reasons)
     batch = _batch(machine, given, patch, width, reasons)
     memory = step_memory(patch, batch, width, machine.item, network)
     # Two voxels have to be left at the bottom of the network, along one axis at least.
-    while given.patch is None and memory > machine.memory and max(patch) > max(_LOWEST_PATCH, 2 * divisor):
-        patch = _shrunk(patch, spacing or facts.median_spacing, divisor)
+    while given.patch is None and memory > machine.memory and max(patch) > max(LOWEST_PATCH, 2 * divisor):
+        patch = shrunk(patch, spacing or facts.median_spacing, divisor)
         memory = step_memory(patch, batch, width, machine.item, network)
-        reasons["sampling.patch_size"] = f"{_size(patch)} voxels: the largest that fits into the memory that is free."
+        reasons["sampling.patch_size"] = (
+            f"{size_text(patch)} voxels: the largest that fits into the memory that is free."
+        )
     reasons["memory"] = f"a step takes about {memory / 1e9:.1f} GB; {machine.memory / 1e9:.1f} GB are free."
     if memory > machine.memory:
         warnings.append(
@@ -168,93 +160,6 @@ def _norm(given: Given, source: ModelCard | None, network: NetworkSettings, reas
     return "instance"
 
 
-def _grid(
-    facts: SetFacts, given: Given, room: int, divisor: int, reasons: dict[str, str]
-) -> tuple[Triple | None, Size]:
-    """Choose spacing and patch together: the patch has to hold the largest structure with some of what is around it."""
-    usual = facts.median_spacing
-    wanted = _wanted_extent(facts)
-    spacing: Triple | None
-    if given.spacing is not None:
-        spacing, why = given.spacing, "as you set it."
-    elif all(_close(one, usual) for one in facts.spacings):
-        spacing, why = None, "as scanned: all cases have nearly the same."
-    else:
-        spacing, why = usual, "the median of the cases, whose spacings differ."
-    if given.spacing is None and given.patch is None:
-        coarser = _coarser(facts, spacing or usual, wanted, room)
-        if coarser is not None:
-            spacing = coarser
-            why = (
-                f"coarser than the scans ({_mm(usual)} mm), so that a patch holds the largest structure "
-                f"({_mm(wanted)} mm with its surroundings)."
-            )
-    reasons["data.spacing"] = f"{_mm(spacing)} mm: {why}" if spacing else why
-    if given.patch is not None:
-        reasons["sampling.patch_size"] = f"{_size(given.patch)} voxels: as you set it."
-        return spacing, given.patch
-    patch = _patch(facts, spacing or usual, wanted, room, divisor)
-    covered = _triple_of(n * s for n, s in zip(patch[::-1], spacing or usual, strict=True))
-    whole = all(c >= e for c, e in zip(covered, facts.median_extent, strict=True))
-    what = "whole scans" if whole else f"{_mm(covered)} mm; the structures with surroundings take {_mm(wanted)} mm"
-    reasons["sampling.patch_size"] = f"{_size(patch)} voxels (z, y, x): {what}."
-    return spacing, patch
-
-
-def _wanted_extent(facts: SetFacts) -> Triple:
-    """Return what a patch should cover, x, y, z in mm: the largest structure with context, never beyond the scans."""
-    largest = [max((s.extent[axis] for s in facts.structures), default=0.0) for axis in range(3)]
-    return _triple_of(
-        min(size * _CONTEXT + _MARGIN, scan) for size, scan in zip(largest, facts.median_extent, strict=True)
-    )
-
-
-def _coarser(facts: SetFacts, spacing: Triple, wanted: Triple, room: int) -> Triple | None:
-    """Return a coarser spacing if the wanted extent needs more voxels than there is room for, else None.
-
-    Fine axes are coarsened first, so voxels become more alike in their edges.
-    """
-    needed = math.prod(w / s for w, s in zip(wanted, spacing, strict=True))
-    if needed <= room:
-        return None
-    smallest = min((_diameter(s.ml) for s in facts.structures if s.ml > 0), default=math.inf)
-    limit = max(min(smallest / _VOXELS_ACROSS, _COARSEST * max(spacing)), max(spacing))
-    new = list(spacing)
-    while math.prod(w / s for w, s in zip(wanted, new, strict=True)) > room:
-        finest = min(range(3), key=lambda axis: new[axis])
-        if new[finest] * 1.05 > limit:
-            break
-        new[finest] *= 1.05
-    rounded = _triple_of(max(round(value, 2), old) for value, old in zip(new, spacing, strict=True))
-    # A little coarser blurs every scan and gains next to nothing.
-    return rounded if any(n > _WORTH_RESAMPLING * o for n, o in zip(rounded, spacing, strict=True)) else None
-
-
-def _patch(facts: SetFacts, spacing: Triple, wanted: Triple, room: int, divisor: int) -> Size:
-    """Return (z, y, x): whole scans if there is room, else shortened along the axis with most to spare."""
-    scan = [max(1, round(e / s)) for e, s in zip(facts.median_extent, spacing, strict=True)][::-1]
-    aim = [max(1.0, w / s) for w, s in zip(wanted, spacing, strict=True)][::-1]
-    lowest = max(_LOWEST_PATCH, divisor)
-    patch = [max(lowest if n > divisor else divisor, math.ceil(n / divisor) * divisor) for n in scan]
-    while math.prod(patch) > room:
-        longest = max(
-            (axis for axis in range(3) if patch[axis] > lowest),
-            key=lambda axis: (patch[axis] / aim[axis], patch[axis]),
-            default=None,
-        )
-        if longest is None:
-            break
-        patch[longest] -= divisor
-    return patch[0], patch[1], patch[2]
-
-
-def _shrunk(patch: Size, spacing: Triple, divisor: int) -> Size:
-    lengths = [n * s for n, s in zip(patch, spacing[::-1], strict=True)]
-    axis = max((a for a in range(3) if patch[a] > max(_LOWEST_PATCH, divisor)), key=lambda a: lengths[a])
-    new = [n - divisor if a == axis else n for a, n in enumerate(patch)]
-    return new[0], new[1], new[2]
-
-
 def _batch(machine: Machine, given: Given, patch: Size, width: int, reasons: dict[str, str]) -> int:
     if given.batch_size is not None:
         reasons["training.batch_size"] = f"{given.batch_size}: as you set it."
@@ -308,33 +213,12 @@ FEW_SUBJECTS = 20
 def _against_source(source: ModelCard, spacing: Triple, patch: Size) -> list[str]:
     said = []
     own = source.preprocessing.spacing if source.preprocessing is not None else None
-    if own is not None and not _close((own[0], own[1], own[2]), spacing):
-        said.append(
-            f"the source was trained at {_mm((own[0], own[1], own[2]))} mm spacing, this plan uses {_mm(spacing)} mm."
-        )
+    if own is not None and not is_close((own[0], own[1], own[2]), spacing):
+        theirs_mm = mm_text((own[0], own[1], own[2]))
+        said.append(f"the source was trained at {theirs_mm} mm spacing, this plan uses {mm_text(spacing)} mm.")
     if tuple(source.patch_size) != patch:
         theirs = (source.patch_size[0], source.patch_size[1], source.patch_size[2])
-        said.append(f"the source was trained on patches of {_size(theirs)} voxels, this plan uses {_size(patch)}.")
+        said.append(
+            f"the source was trained on patches of {size_text(theirs)} voxels, this plan uses {size_text(patch)}."
+        )
     return said
-
-
-def _close(first: Triple, second: Triple) -> bool:
-    return all(abs(a - b) <= _SAME_SPACING * b for a, b in zip(first, second, strict=True))
-
-
-def _diameter(ml: float) -> float:
-    """Return the diameter in mm of a ball of this volume."""
-    return float(2 * (3 * ml * 1000 / (4 * math.pi)) ** (1 / 3))
-
-
-def _triple_of(values: Iterable[float]) -> Triple:
-    x, y, z = values
-    return float(x), float(y), float(z)
-
-
-def _mm(values: Triple) -> str:
-    return " x ".join(f"{value:.3g}" for value in values)
-
-
-def _size(values: Size) -> str:
-    return ",".join(map(str, values))

@@ -44,6 +44,11 @@ class LabelledDataSettings(Settings):
     )
     layout: str | None = setting(None, "Name of the folder's layout; empty: recognised.")
     labels: str | None = setting(None, "Which set of labels, where the folder holds several.")
+    names: dict[int, str] = setting(
+        {},
+        "Names of labels that are numbers alone, such as {1: liver, 2: spleen}, as a file label_names.csv would have "
+        "them; a number without a name is then no structure.",
+    )
     structures: Words = setting((), "Names of the structures to learn; empty: all there are.")
     regions: dict[str, Words] = setting(
         {}, "Structures made of others, by name: whole tumour: [core, oedema]. Where given, only these are learnt."
@@ -62,6 +67,16 @@ class LabelledDataSettings(Settings):
         0.2, "Part of the subjects held out, where there is one fold; at least one of two.", ge=0, le=0.9
     )
     cache: Path | None = setting(None, "Folder of the prepared scans; empty: the user's cache folder.")
+
+    @field_validator("names")
+    @classmethod
+    def _checked_names(cls, names: dict[int, str]) -> dict[int, str]:
+        if any(number < 1 for number in names):
+            raise ValueError("numbers are named from 1 on; 0 is where nothing is drawn")
+        plain = [name.strip() for name in names.values()]
+        if not all(plain) or len(set(plain)) < len(plain):
+            raise ValueError("each number needs a name of its own")
+        return dict(zip(names, plain, strict=True))
 
     @field_validator("axis_codes")
     @classmethod
@@ -125,9 +140,9 @@ class FinetuneSettings(Settings):
         None, "Continue a run (keys previous, start, corrected): the same cases stay held out; empty: a first training."
     )
     transfer: Literal["auto", "encoder", "encoder+decoder"] = setting(
-        "auto", "What is taken from the source; auto: all but the last layer if it restored whole images."
+        "auto", "What is taken from the source; auto: all that it has learnt but the last layer."
     )
-    initialisation: Scheme = setting("msra", "Initial weights of what does not come from a source.")
+    initialisation: Scheme = setting("msra", "Initial weights of convolutions that do not come from a source.")
     freezing: FreezingSettings = setting(FreezingSettings(), "What of the source may change, and how fast.")
     activation: Literal["auto", "softmax", "sigmoid"] = setting(
         "auto", "One class per voxel, or a yes or no per structure; auto: by whether structures overlap."

@@ -13,11 +13,13 @@ from genesis_core.training.parameter_groups import parameter_groups
 from genesis_core.training.patch_check import check_patch
 from genesis_core.training.prepared_set import PreparedSet
 from genesis_core.training.pretrain_settings import Cases
+from genesis_core.training.processes import ALONE, Processes
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import write_settings
 from genesis_core.training.saying import forward
 from genesis_core.training.settings import DEFAULT_STEPS
 from genesis_core.training.stopping import StopRequest
+from genesis_core.training.together import batch_in_words, with_processes
 
 if TYPE_CHECKING:
     from torch import nn
@@ -38,24 +40,29 @@ def train_fold(
     report: Callable[[Event], None] | None,
     *,
     resume: bool,
+    alive: Callable[[int], None] | None = None,
+    processes: Processes = ALONE,
 ) -> None:
-    """Train fold `number` in `run`, then score its held-out cases; the run's status says how it ended."""
+    """Train fold `number` in `run`, then score its held-out cases; the run's status says how it ended.
+
+    alive: called with the step again and again while it works, also between two events. processes: those that train it
+    together; the first one scores, while the others wait.
+    """
     import torch
 
-    from genesis_core.parallel import available_cores
     from genesis_core.sampling.labelled_sampler import LabelledSampler
     from genesis_core.targets.segmentation import SegmentationTask
     from genesis_core.training.hardware import resolve_precision
     from genesis_core.training.loop import Training
 
     cases, start = prepared.splits[number], prepared.start
-    settings = _fold_settings(run, prepared, cases, resume)
+    settings = processes.on_main(lambda: _fold_settings(run, prepared, cases, resume))
     say = forward(run, report)
-    threads = settings.training.threads or available_cores()
-    torch.set_num_threads(threads)
-    training = settings.training.model_copy(
-        update={"threads": threads, "precision": resolve_precision(settings.training.precision, start.device)}
-    )
+    begun = resume and processes.share((run.checkpoints / "last.pt").exists())
+    training = with_processes(settings.training, processes, begun=begun)
+    torch.set_num_threads(training.threads or 1)
+    precision = processes.share(resolve_precision(training.precision, start.device))
+    training = training.model_copy(update={"precision": precision})
     seed = settings.seed + number
     samplers = [
         LabelledSampler([prepared.cached[name] for name in names], settings.sampling, seed) if names else None
@@ -84,19 +91,28 @@ def train_fold(
         save_model=lambda trained, figures: _save_model(run, settings, prepared, number, trained, figures),
         report=report,
         groups=groups,
+        processes=processes,
     )
     if not resume or training.max_steps is None:
         training = training.model_copy(update={"max_steps": _steps(loop, training.max_steps, training.max_hours)})
         loop.plan(training)
     assert training.max_steps is not None
     write_settings(run, settings.model_copy(update={"training": training, "cases": cases}))
+    shared = batch_in_words(training, processes, getattr(settings.network, "norm", "instance"))
+    if shared:
+        loop.emit("processes", step=0, processes=processes.count, message=shared)
     for message in task.notes if not resume else ():
         loop.emit("warning", step=0, message=message)
     outcome = loop.train(training.max_steps, request, resume=resume)
-    if outcome.state == "finished" and cases.validation and read_scores(run.path / FILE) is None:
-        # A run whose scans are still being scored is not finished: whoever watches it would look too early.
-        run.set_status("running", outcome.progress.step, training.max_steps, "segmenting the held-out cases")
-        _score(run, settings.model_copy(update={"training": training}), prepared, cases, request, say)
+
+    def score() -> None:
+        if read_scores(run.path / FILE) is None:
+            # A run whose scans are still being scored is not finished: whoever watches it would look too early.
+            run.set_status("running", outcome.progress.step, training.max_steps, "segmenting the held-out cases")
+            _score(run, settings.model_copy(update={"training": training}), prepared, cases, request, say, alive)
+
+    if outcome.state == "finished" and cases.validation:
+        processes.on_main(score)
 
 
 def _fold_settings(run: RunFolder, prepared: PreparedSet, cases: Cases, resume: bool) -> FinetuneSettings:
@@ -131,11 +147,7 @@ def _network(
     elif source is None:
         return network, None
     else:
-        part = settings.transfer
-        if part == "auto":
-            part = (
-                "encoder+decoder" if source.card.task in ("restoration", "segmentation", "pretraining") else "encoder"
-            )
+        part = source.card.learnt if settings.transfer == "auto" else settings.transfer
         done = start_from(network, source, part)
         sentence = done.sentence(f"model '{source.card.name}'")
     if first:
@@ -187,13 +199,22 @@ def _score(
     cases: Cases,
     request: StopRequest,
     say: Any,
+    alive: Callable[[int], None] | None,
 ) -> None:
     """Segment the held-out scans whole, write their Dice, and put its mean into the model card."""
     from genesis_core.inference.sliding_window import Stopped
     from genesis_core.model.folder import load_model, save_model
 
     model = load_model(run.model, prepared.start.device)
-    step = run.status().step
+    step, total = run.status().step, settings.training.max_steps
+
+    def asked_to_stop() -> bool:
+        # One scan may take minutes, and a run without a sign of life counts as lost elsewhere.
+        run.heartbeat(step, total)
+        if alive is not None:
+            alive(step)
+        return request.reason is not None
+
     try:
         held_out = score_held_out(
             model,
@@ -204,18 +225,18 @@ def _score(
             report=lambda case, dice: say(
                 "held_out", {"step": step, "case": case, "dice": dice}, f"{prepared.cases[case].name} ({case})"
             ),
-            stop=lambda: request.reason is not None,
+            stop=asked_to_stop,
         )
     except Stopped:
         message = f"asked to stop ({request.reason}) while the held-out cases were segmented"
-        run.set_status("stopped", step, settings.training.max_steps, message)
+        run.set_status("stopped", step, total, message)
         return
     figures = {f"held_out_{name}": value for name, value in means(held_out.scores).items()}
     card = model.card.model_copy(update={"metrics": {**model.card.metrics, **figures}})
     save_model(run.model, model.network, card)
     write_scores(run.path / FILE, held_out)
     say("scores", {"step": step, "cases": len(held_out.scores), **means(held_out.scores)}, None)
-    run.set_status("finished", step, settings.training.max_steps, "trained, and scored on the held-out cases")
+    run.set_status("finished", step, total, "trained, and scored on the held-out cases")
 
 
 def _save_model(
@@ -249,6 +270,7 @@ def _save_model(
             "training_cases": len(cases.training),
             "validation_cases": len(cases.validation),
             "subjects": facts.subjects,
+            "subjects_by_part": _subjects_by_part(prepared, cases),
             "spacing_range": [
                 [min(axis) for axis in zip(*facts.spacings, strict=True)],
                 [max(axis) for axis in zip(*facts.spacings, strict=True)],
@@ -261,6 +283,12 @@ def _save_model(
         source_licence=None if source is None else _licences(source),
     )
     save_model(run.model, network, card)
+
+
+def _subjects_by_part(prepared: PreparedSet, cases: Cases) -> dict[str, int]:
+    """Return how many people train, and how many are held out."""
+    parts = {"training": cases.training, "validation": cases.validation}
+    return {part: len({prepared.cases[name].subject for name in names}) for part, names in parts.items()}
 
 
 def _made_from(card: ModelCard) -> str:

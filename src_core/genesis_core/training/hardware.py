@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+from typing import Any
 
 # Parameters of mallopt. Source: glibc, malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+
+# Compute capability of the first GPUs with tensor cores for float16 (Volta). Source: NVIDIA, CUDA C programming guide.
+_TENSOR_CORES = 7
 
 
 def native_bfloat16(device: str) -> bool:
@@ -19,11 +23,48 @@ def native_bfloat16(device: str) -> bool:
     return False
 
 
+def native_float16(device: str) -> bool:
+    """Whether `device` computes convolutions in float16 at full speed, rather than emulating them or more slowly."""
+    import torch
+
+    if device.startswith("cuda"):
+        return bool(torch.cuda.get_device_capability(device)[0] >= _TENSOR_CORES)
+    if device == "cpu":
+        mkldnn: Any = torch.backends.mkldnn
+        return bool(mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_fp16_supported())
+    return device.startswith("mps")
+
+
 def resolve_precision(precision: str, device: str) -> str:
-    """Return "float32" or "bfloat16" for a setting that may be "auto"."""
+    """Return "float32", "bfloat16" or "float16" for a setting that may be "auto".
+
+    float16 is chosen on GPUs alone: there its range costs a scaled loss, and nothing else.
+    """
     if precision != "auto":
         return precision
-    return "bfloat16" if native_bfloat16(device) else "float32"
+    if native_bfloat16(device):
+        return "bfloat16"
+    return "float16" if device.startswith("cuda") and native_float16(device) else "float32"
+
+
+def resolve_compile(compile: str, device: str) -> bool:
+    """Return whether torch shall compile the network, for a setting that may be "auto"."""
+    return compile == "always" or (compile == "auto" and device.startswith("cuda"))
+
+
+def memory_in_words(device: str) -> str:
+    """Return where a training computes and how much memory is there, as " on cuda:0 (79.2 GiB)"."""
+    import torch
+
+    if device.startswith("cuda"):
+        size = torch.cuda.get_device_properties(device).total_memory
+    elif device == "cpu":
+        import psutil
+
+        size = psutil.virtual_memory().total
+    else:
+        return f" on {device}"
+    return f" on {device} ({size / 2**30:.1f} GiB)"
 
 
 def keep_freed_memory() -> None:

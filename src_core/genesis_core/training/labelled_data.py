@@ -16,6 +16,7 @@ from genesis_core.errors import SamplingError, SettingsError
 from genesis_core.sampling.labelled_cache import IGNORE
 from genesis_core.training.corrected_set import find_corrected, join_checks, join_folders, refuse_unknown
 from genesis_core.training.finetune_settings import FinetuneSettings
+from genesis_core.training.named_numbers import with_names
 from genesis_core.training.set_facts import SetFacts, StructureFacts, Triple
 from genesis_core.volumes.label_volume import Structure
 from genesis_core.volumes.labelled.case import Case, LabelledFolder
@@ -98,6 +99,7 @@ def _find_folders(settings: FinetuneSettings) -> tuple[LabelledFolder, LabelledF
         subject_pattern=data.subject_pattern,
         subjects=data.subjects,
     )
+    first = with_names(first, data.names)
     if rounds is None or rounds.corrected is None:
         return first, None
     return first, find_corrected(rounds.corrected, first, subject_pattern=data.subject_pattern, subjects=data.subjects)

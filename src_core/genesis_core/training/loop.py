@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
+from genesis_core.errors import RunError, SamplingError
 from genesis_core.sampling.fallback_rule import FallbackRule
 from genesis_core.task import Batch, Task
+from genesis_core.training.agreement import Agreement, agree
 from genesis_core.training.averaging import averaged
 from genesis_core.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from genesis_core.training.events import Event
 from genesis_core.training.failures import named_failure
 from genesis_core.training.prefetch import Prefetcher
 from genesis_core.training.previews import write_preview
+from genesis_core.training.process_failures import cause_of, ended_with_the_others
+from genesis_core.training.processes import ALONE, Processes, share_of
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.settings import TrainingSettings
 from genesis_core.training.stepping import Groups, NotANumberError, Step, Stepper
@@ -50,7 +54,8 @@ class Training:
     save_model: called with the network and its figures: at each new best, or, with `keep` "last", at each validation;
     and at the end where nothing is held out. report: receives every event as it is written. groups: makes the
     optimiser's parameter groups of a network (`parameter_groups`); None: all parameters alike. last_words: asked at the
-    end of a finished run what the user should know about it. The network must be on `device` already.
+    end of a finished run what the user should know about it. The network must be on `device` already. processes: those
+    that train it together, each with the same arguments; the first one writes and reports, validates and saves.
     """
 
     def __init__(
@@ -66,6 +71,7 @@ class Training:
         report: Report | None = None,
         groups: Groups | None = None,
         last_words: Callable[[], str | None] | None = None,
+        processes: Processes = ALONE,
     ) -> None:
         self.task = task
         self.network = network
@@ -76,7 +82,8 @@ class Training:
         self._save_model = save_model
         self._report = report
         self._last_words = last_words
-        self.stepper = Stepper(task, network, settings, self.device, groups)
+        self.processes = processes
+        self.stepper = Stepper(task, network, settings, self.device, groups, processes)
         self._averaged = averaged(network, settings.ema) if settings.ema is not None else None
         self._scalars: ScalarWriter | None = None
 
@@ -86,7 +93,9 @@ class Training:
         return self.network if self._averaged is None else self._averaged.module
 
     def emit(self, kind: str, **values: Any) -> None:
-        """Write an event to the run folder and report it."""
+        """Write an event to the run folder and report it; for the first process alone."""
+        if not self.processes.is_main:
+            return
         event = self.run.write_event(kind, **values)
         if self._scalars is not None:
             self._scalars.write(event)
@@ -100,7 +109,7 @@ class Training:
 
     def seconds_per_step(self, count: int = 5) -> float:
         """Return how long an optimiser step takes here; measured on copies, the training itself is untouched."""
-        return self.stepper.seconds_per_step(self._draw, count)
+        return self.processes.share(self.stepper.seconds_per_step(self._draw, count))
 
     def train(self, total_steps: int, request: StopRequest, *, resume: bool) -> Outcome:
         """Train until `total_steps`, the time budget, early stopping or a request to stop; return how it ended.
@@ -110,17 +119,20 @@ class Training:
         is kept, and the run's status says what happened.
         """
         progress = Progress(total_steps)
-        last = self.run.checkpoints / "last.pt"
-        if resume and last.exists():
-            progress = load_checkpoint(last, self.network, self.stepper.optimiser, self._averaged)
-        self.run.set_status("running", progress.step, total_steps)
         try:
-            with ScalarWriter(self.run.tensorboard, progress.step) as scalars:
+            if resume:
+                progress = self._last_progress(progress)
+            self.run.set_status("running", progress.step, total_steps)
+            is_main = self.processes.is_main
+            with ScalarWriter(self.run.tensorboard, progress.step) if is_main else nullcontext() as scalars:
                 self._scalars = scalars
                 self.emit("started", step=progress.step, total_steps=total_steps, resumed=progress.step > 0)
-                if scalars.problem and progress.step == 0:
+                if scalars is not None and scalars.problem and progress.step == 0:
                     self.emit("warning", step=0, message=scalars.problem)
-                outcome = self._loop(progress, request)
+                self._say_remarks(progress)
+                # Only a GPU keeps a process from noticing that another one is gone.
+                with ended_with_the_others(self.processes, self.run) if self.device.type == "cuda" else nullcontext():
+                    outcome = self._loop(progress, request)
             self._end(outcome)
             return outcome
         except BaseException as problem:
@@ -129,25 +141,41 @@ class Training:
             self._scalars = None
             self.run.close()
 
+    def _last_progress(self, fresh: Progress) -> Progress:
+        """Load the last checkpoint and return its progress; `fresh`, where there is none."""
+        last = self.run.checkpoints / "last.pt"
+        if not self.processes.share(last.exists()):
+            return fresh
+        progress = load_checkpoint(last, self.network, self.stepper.optimiser, self._averaged, self.stepper)
+        steps = [int(row[0]) for row in self.processes.gather([progress.step])]
+        if len(set(steps)) > 1:
+            raise RunError(f"{last}: the processes read different checkpoints (steps {steps}): is the folder shared?")
+        return progress
+
     def _loop(self, progress: Progress, request: StopRequest) -> Outcome:
         settings = self.settings
         began = time.perf_counter() - progress.seconds
         if progress.step == 0:
             self._validate(progress, wait_share=0.0)
-        prefetcher = Prefetcher()
-        measured_from, waited_from = time.perf_counter(), 0.0
+        prefetcher = Prefetcher(self.stepper.pin)
+        measured_from, waited_for_data = time.perf_counter(), 0.0
+        agreed = agree(self.processes, request.reason, progress.seconds)
         with closing(prefetcher.batches(self._draw, progress.step, progress.total_steps)) as batches:
             while progress.step < progress.total_steps:
-                if request.reason:
-                    return Outcome("stopped", f"asked to stop ({request.reason})", progress)
+                if agreed.stop:
+                    return Outcome("stopped", f"asked to stop ({agreed.stop})", progress)
                 if settings.max_hours is not None and progress.seconds >= settings.max_hours * 3600:
                     return self._finish(progress, f"the time budget of {settings.max_hours:g} h is used up")
                 waited = prefetcher.waited
                 parts = next(batches)
+                self.stepper.clock.add("data", prefetcher.waited - waited)
                 step_began = time.perf_counter()
                 done = self._step(parts, progress)
                 progress.step += 1
-                progress.seconds = time.perf_counter() - began
+                own_wait, seconds = prefetcher.waited - waited, time.perf_counter() - began
+                agreed = agree(self.processes, request.reason, seconds, own_wait, parts)
+                progress.seconds = agreed.seconds
+                waited_for_data += agreed.waited
                 self.emit(
                     "step",
                     step=progress.step,
@@ -155,13 +183,15 @@ class Training:
                     learning_rate=done.learning_rate,
                     gradient_norm=done.gradient_norm,
                     seconds=round(time.perf_counter() - step_began, 4),
-                    waited=round(prefetcher.waited - waited, 4),
+                    waited=round(agreed.waited, 4),
+                    **({"skipped": True} if done.skipped else {}),
                 )
-                self._count(parts, progress)
+                self._say_remarks(progress)
+                self._count(agreed, progress)
                 if progress.step % settings.validate_every == 0 and progress.step < progress.total_steps:
                     elapsed = time.perf_counter() - measured_from
-                    self._validate(progress, wait_share=(prefetcher.waited - waited_from) / elapsed)
-                    measured_from, waited_from = time.perf_counter(), prefetcher.waited
+                    self._validate(progress, wait_share=waited_for_data / elapsed)
+                    measured_from, waited_for_data = time.perf_counter(), 0.0
                     if settings.patience is not None and progress.stale >= settings.patience:
                         return self._finish(progress, f"no better validation in {progress.stale} validations")
                 if progress.step % settings.checkpoint_every == 0:
@@ -179,24 +209,33 @@ class Training:
             self._averaged.update_parameters(self.network)
         return done
 
-    def _count(self, parts: Sequence[Batch], progress: Progress) -> None:
+    def _count(self, agreed: Agreement, progress: Progress) -> None:
         """Add what was drawn to the run's counts, which are checked: mostly last resorts are nothing to learn from."""
         rule = FallbackRule(progress.drawn, progress.fallbacks)
-        rule.update(sum(part.drawn for part in parts), sum(part.fallbacks for part in parts))
+        try:
+            rule.update(agreed.drawn, agreed.fallbacks)
+        except SamplingError as problem:
+            raise self.processes.agreed(problem) from None
         progress.drawn, progress.fallbacks = rule.drawn, rule.fallbacks
 
     def _draw(self, step: int) -> list[Batch]:
         size = self.settings.batch_size
+        parts = (self.settings.processes or self.processes.count) * self.settings.accumulate
         return [
             self.task.sample(self.seed, step, range(part * size, (part + 1) * size))
-            for part in range(self.settings.accumulate)
+            for part in share_of(parts, self.processes)
         ]
 
+    def _say_remarks(self, progress: Progress) -> None:
+        for remark in self.stepper.take_remarks():
+            self.emit("warning", step=progress.step, **remark)
+
     def _validate(self, progress: Progress, wait_share: float) -> None:
+        timing = self.stepper.clock.take()
+        if timing:
+            self.emit("timing", step=progress.step, **timing)
         network = self.result.eval()
-        with self.stepper.autocast():
-            figures = self.task.validate(network)
-            arrays = self.task.preview(network)
+        figures = self.processes.on_main(lambda: self._figures(network))
         progress.figures, progress.validated_step = figures, progress.step
         monitored = next(iter(figures.values()))
         # An untrained network is no result, however it scores.
@@ -208,9 +247,7 @@ class Training:
             best=is_best and self.task.held_out,
             data_wait=round(wait_share, 4),
         )
-        if arrays:
-            file = write_preview(self.run, progress.step, arrays)
-            self.emit("preview", step=progress.step, file=file)
+        self._show_preview(network, progress.step)
         advice = self.task.advise(figures) if progress.step > 0 else None
         if advice:
             self.emit("warning", step=progress.step, message=advice)
@@ -219,14 +256,31 @@ class Training:
             if self.task.held_out:
                 self._save(self.run.checkpoints / "best.pt", progress)
                 if self.settings.keep == "best":
-                    self._save_model(network, {**figures, "step": progress.step})
+                    self._keep(network, progress)
         elif progress.step > 0:
             progress.stale += 1
         if self.settings.keep == "last" and progress.step > 0:
-            self._save_model(network, {**figures, "step": progress.step})
+            self._keep(network, progress)
+
+    def _figures(self, network: nn.Module) -> dict[str, float]:
+        with self.stepper.autocast():
+            return self.task.validate(network)
+
+    def _show_preview(self, network: nn.Module, step: int) -> None:
+        if not self.processes.is_main:
+            return
+        with self.stepper.autocast():
+            arrays = self.task.preview(network)
+        if arrays:
+            self.emit("preview", step=step, file=write_preview(self.run, step, arrays))
+
+    def _keep(self, network: nn.Module, progress: Progress) -> None:
+        if self.processes.is_main:
+            self._save_model(network, {**progress.figures, "step": progress.step})
 
     def _save(self, path: Path, progress: Progress) -> None:
-        save_checkpoint(path, self.network, self.stepper.optimiser, progress, self._averaged)
+        if self.processes.is_main:
+            save_checkpoint(path, self.network, self.stepper.optimiser, progress, self._averaged, self.stepper)
 
     def _checkpoint(self, progress: Progress) -> None:
         self._save(self.run.checkpoints / "last.pt", progress)
@@ -243,16 +297,17 @@ class Training:
         # Without held-out scans there is no best: the last state is the model. A run stopped early shall be usable too.
         stale = self.settings.keep == "last" and progress.validated_step != progress.step
         if not self.task.held_out or progress.best_step is None or stale:
-            self._save_model(self.result, {**progress.figures, "step": progress.step})
+            self._keep(self.result, progress)
         words = self._last_words() if self._last_words and outcome.state == "finished" else None
         if words:
             self.emit("warning", step=progress.step, message=words)
-        self.emit(outcome.state, step=progress.step, reason=outcome.reason, **_rounded(progress))
+        skipped = {"skipped": self.stepper.skipped} if self.stepper.scaler.is_enabled() else {}
+        self.emit(outcome.state, step=progress.step, reason=outcome.reason, **_rounded(progress), **skipped)
         self.run.set_status(outcome.state, progress.step, progress.total_steps, outcome.reason)
 
     def _fail(self, progress: Progress, problem: BaseException) -> BaseException:
         """Write down why the run ends, and return the error to raise."""
-        error = named_failure(problem, self.settings)
+        error = named_failure(cause_of(problem, self.processes, self.run), self.settings)
         message = str(error) or "interrupted at once; the last checkpoint stands"
         try:
             self.emit("failed", step=progress.step, message=message)

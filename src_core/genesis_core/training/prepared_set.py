@@ -215,7 +215,7 @@ def _transfer_in_words(settings: FinetuneSettings) -> str:
         return f"{settings.transfer}: as you set it."
     # Zhou et al. 2021, sec. 3.2; the experience is in benchmarks/RESULTS.md, "Does pre-training help?".
     return (
-        "auto: of a source that restores or segments, all but the last layer, as published. In short trainings the "
+        "auto: all that the source has learnt but the last layer, as published. In short trainings the "
         "encoder alone has done better (--transfer encoder); --twins compares with no source at all."
     )
 

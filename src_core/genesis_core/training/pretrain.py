@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from genesis_core.errors import RunError, SettingsError
 from genesis_core.settings import validate
+from genesis_core.training.connecting import connected
 from genesis_core.training.events import Event
 from genesis_core.training.failures import named_failure
 from genesis_core.training.patch_check import check_patch
 from genesis_core.training.pretrain_settings import PretrainSettings, with_preset
+from genesis_core.training.process_failures import cause_of, forget_notes
+from genesis_core.training.processes import Processes
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import write_settings
 from genesis_core.training.run_start import find_run
@@ -24,6 +27,7 @@ from genesis_core.training.saying import forward
 from genesis_core.training.settings import DEFAULT_STEPS
 from genesis_core.training.shortcuts import with_shortcuts
 from genesis_core.training.stopping import StopRequest
+from genesis_core.training.together import batch_in_words, in_turns, with_processes
 from genesis_core.training.verdict import never_better_than_the_mean
 
 if TYPE_CHECKING:
@@ -88,36 +92,44 @@ def run_pretraining(
     report: Callable[[Event], None] | None = None,
     stop: Callable[[], bool] | None = None,
 ) -> RunFolder:
-    """Run, or go on with, the pre-training of `settings`; see `pretrain`."""
-    run, settings, done = find_run(settings, report)
-    if run is not None and done:
+    """Run, or go on with, the pre-training of `settings`; see `pretrain`. torchrun or srun may have started several."""
+    with connected(settings.device) as processes:
+        return _run(settings, processes, report if processes.is_main else None, stop)
+
+
+def _run(
+    settings: PretrainSettings,
+    processes: Processes,
+    report: Callable[[Event], None] | None,
+    stop: Callable[[], bool] | None,
+) -> RunFolder:
+    def found() -> tuple[bool, PretrainSettings, bool]:
+        run, own, done = find_run(settings, report)
+        return run is not None, own, done
+
+    resume, settings, done = processes.on_main(found)
+    assert settings.out is not None
+    run = RunFolder(settings.out, writes=processes.is_main)
+    if done:
         return run
-    resume = run is not None
     settings = settings.model_copy(update={"data": settings.data.with_mapped_paths()})
     # Anything that is wrong with the input shows before a folder is made.
-    _check(settings, run)
-    from genesis_core.training.scan_data import prepare_scan_data
-
-    if run is None:
-        assert settings.out is not None
-        run = RunFolder.create(settings.out)
-        write_settings(run, settings)
-    run.forget_stop()
+    _check(settings, run if resume else None)
+    begun = resume and processes.share((run.checkpoints / "last.pt").exists())
+    processes.on_main(lambda: with_processes(settings.training, processes, begun=begun))
+    processes.on_main(lambda: _begin(run, settings, resume=resume))
     for folder, word in ((settings.data.cache, "(cache)"), (settings.data.scans, "(scans)"), (run.path, "(run)")):
         run.discretion.learn_folder(folder, word)
     try:
-        run.set_status("running", run.status().step, settings.training.max_steps)
         with StopRequest(run.stop_file, stop) as request:
-            data = prepare_scan_data(
-                settings, forward(run, report), lambda: request.reason is not None, run.discretion.learn_scans
-            )
+            data = _prepare(run, settings, processes, request, report)
             if data is None:
                 message = f"asked to stop ({request.reason}) while the scans were prepared"
                 run.set_status("stopped", run.status().step, settings.training.max_steps, message)
                 return run
-            return _train(run, settings, data, request, resume=resume, report=report)
+            return _train(run, settings, data, request, processes, begun=begun, report=report)
     except BaseException as problem:
-        error = named_failure(problem, settings.training)
+        error = named_failure(cause_of(problem, processes, run), settings.training)
         run.note_failure(settings.training.max_steps, str(error) or "interrupted before the training began")
         if error is problem:
             raise
@@ -126,31 +138,59 @@ def run_pretraining(
         run.close()
 
 
+def _begin(run: RunFolder, settings: PretrainSettings, *, resume: bool) -> None:
+    """Make the run's folder, or clear it of what an earlier attempt left; say that it runs."""
+    if not resume:
+        RunFolder.create(run.path)
+        write_settings(run, settings)
+    run.forget_stop()
+    forget_notes(run)
+    run.set_status("running", run.status().step, settings.training.max_steps)
+
+
+def _prepare(
+    run: RunFolder,
+    settings: PretrainSettings,
+    processes: Processes,
+    request: StopRequest,
+    report: Callable[[Event], None] | None,
+) -> ScanData | None:
+    from genesis_core.training.scan_data import prepare_scan_data
+
+    say = forward(run, report)
+
+    def prepare(own: PretrainSettings) -> ScanData | None:
+        return prepare_scan_data(own, say, lambda: request.reason is not None, run.discretion.learn_scans)
+
+    def resolve(data: ScanData) -> PretrainSettings:
+        # The others use what the first one decided, and find the scans prepared.
+        return settings.model_copy(update={"data": data.settings, "cases": data.cases})
+
+    return in_turns(processes, prepare, settings, resolve)
+
+
 def _train(
     run: RunFolder,
     settings: PretrainSettings,
     data: ScanData,
     request: StopRequest,
+    processes: Processes,
     *,
-    resume: bool,
+    begun: bool,
     report: Callable[[Event], None] | None,
 ) -> RunFolder:
     import torch
 
-    from genesis_core.inference.predictor import choose_device
     from genesis_core.networks.registry import create_network
-    from genesis_core.parallel import available_cores
     from genesis_core.training.corruption_engine import choose_engine
     from genesis_core.training.hardware import resolve_precision
     from genesis_core.training.loop import Training
 
-    device = str(choose_device(settings.device))
-    threads = settings.training.threads or available_cores()
-    torch.set_num_threads(threads)
-    training = settings.training.model_copy(
-        update={"threads": threads, "precision": resolve_precision(settings.training.precision, device)}
-    )
-    begun = resume and (run.checkpoints / "last.pt").exists()
+    device = str(processes.device(settings.device))
+    training = with_processes(settings.training, processes, begun=begun)
+    torch.set_num_threads(training.threads or 1)
+    precision = processes.share(resolve_precision(training.precision, device))
+    training = training.model_copy(update={"precision": precision})
     engine = choose_engine(settings.corrupt_on, settings.recipe, device, begun=begun)
     settings = settings.model_copy(update={"corrupt_on": engine.corrupt_on})
     task = _make_task(settings, data)
@@ -166,6 +206,7 @@ def _train(
         save_model=lambda trained, figures: _save_model(run, settings, data, trained, figures),
         report=report,
         last_words=lambda: never_better_than_the_mean(run),
+        processes=processes,
     )
     if training.max_steps is None:
         training = training.model_copy(update={"max_steps": _plan_steps(loop, training.max_hours)})
@@ -174,9 +215,12 @@ def _train(
     resolved = {"training": training, "data": data.settings, "cases": data.cases}
     write_settings(run, settings.model_copy(update=resolved))
     loop.emit("corrupting", step=0, corrupt_on=engine.corrupt_on, message=engine.message)
+    shared = batch_in_words(training, processes, getattr(settings.network, "norm", "instance"))
+    if shared:
+        loop.emit("processes", step=0, processes=processes.count, message=shared)
     for message in (*([engine.note] if engine.note else ()), *task.notes, *_fallback_warning(task, settings)):
         loop.emit("warning", step=0, message=message)
-    loop.train(training.max_steps, request, resume=resume)
+    loop.train(training.max_steps, request, resume=begun)
     return run
 
 

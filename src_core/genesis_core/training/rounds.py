@@ -20,8 +20,8 @@ from genesis_core.training.settings import DEFAULT_STEPS
 
 # What a continued run shares with the one before it: its weights, and its figures, fit no other.
 _KEPT = (
-    "data.structures", "data.regions", "data.modality", "data.axis_codes", "data.spacing", "data.intensity",
-    "sampling.patch_size", "activation", "folds", "cases",
+    "data.names", "data.structures", "data.regions", "data.modality", "data.axis_codes", "data.spacing",
+    "data.intensity", "sampling.patch_size", "activation", "folds", "cases",
 )  # fmt: skip
 _GROUPS = ("data", "sampling", "augmentation", "freezing", "training")
 # Going on from a trained model takes this part of a whole training's steps.

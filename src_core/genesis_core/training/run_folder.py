@@ -47,7 +47,7 @@ class RunStatus:
         if self.state not in ("running", "stopping"):
             return False
         if self.host == socket.gethostname():
-            return _process_started_before(self.pid, self.heartbeat)
+            return is_running(self.pid, since=self.heartbeat)
         return time.time() - self.heartbeat < LOST_AFTER_SECONDS
 
     @property
@@ -57,10 +57,14 @@ class RunStatus:
 
 
 class RunFolder:
-    """One run on disk: reading it for anybody, writing it for the process that trains."""
+    """One run on disk: reading it for anybody, writing it for the process that trains.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    writes: False for those of several processes that only train: what they would write of the run stays unwritten.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, writes: bool = True) -> None:
         self.path = Path(path)
+        self.writes = writes
         self._last_heartbeat = 0.0
         # What is written for others names no file.
         self.discretion = Discretion()
@@ -131,6 +135,8 @@ class RunFolder:
 
     def set_status(self, state: State, step: int, total_steps: int | None, message: str = "") -> None:
         """Write status.json with this process as the owner."""
+        if not self.writes:
+            return
         self._last_heartbeat = time.time()
         message = self.discretion.text(message)
         status = RunStatus(state, step, total_steps, os.getpid(), socket.gethostname(), self._last_heartbeat, message)
@@ -138,6 +144,8 @@ class RunFolder:
 
     def note_failure(self, total_steps: int | None, message: str) -> None:
         """Write into status.json that the run failed, unless it says how it ended already; a full disk keeps silent."""
+        if not self.writes:
+            return
         status = self.status()
         if status.state == "running":
             # Where this cannot be written the error itself still reaches the user.
@@ -146,7 +154,7 @@ class RunFolder:
 
     def heartbeat(self, step: int, total_steps: int | None) -> None:
         """Say that the run is alive at `step`; writes at most every two seconds."""
-        if time.time() - self._last_heartbeat >= _HEARTBEAT_SECONDS:
+        if self.writes and time.time() - self._last_heartbeat >= _HEARTBEAT_SECONDS:
             self.set_status("running", step, total_steps)
 
     @cached_property
@@ -158,7 +166,8 @@ class RunFolder:
         # A file of the run's own is named as it is; everything else may quote a path.
         told = {key: value if key == "file" else self.discretion.values(value) for key, value in values.items()}
         event = make_event(kind, **told)
-        self._writer.write(event)
+        if self.writes:
+            self._writer.write(event)
         return event
 
     def events(self) -> Iterator[Event]:
@@ -171,7 +180,8 @@ class RunFolder:
 
     def forget_stop(self) -> None:
         """Take back a request to stop, as a run does when it goes on."""
-        self.stop_file.unlink(missing_ok=True)
+        if self.writes:
+            self.stop_file.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the event file, if this process wrote events."""
@@ -190,11 +200,16 @@ def list_runs(root: str | os.PathLike[str]) -> list[RunFolder]:
     return [RunFolder(path) for path in sorted(root.iterdir()) if path.is_dir() and RunFolder(path).is_run]
 
 
-def _process_started_before(pid: int, moment: float) -> bool:
+def is_running(pid: int, since: float | None = None) -> bool:
+    """Whether a process works on this machine; since: and began at that moment or before, in seconds of the epoch."""
     import psutil
 
     try:
+        process = psutil.Process(pid)
+        # One that has ended is listed until its parent has asked how.
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return False
         # A later process may have been given the same number.
-        return bool(psutil.Process(pid).create_time() <= moment + 1)
+        return since is None or bool(process.create_time() <= since + 1)
     except psutil.Error:
         return False

@@ -33,6 +33,8 @@ def write_settings(run: RunFolder, settings: RunSettings) -> None:
     Of a fine-tuning without a plan only what was set: a default there would be obeyed, as set, when the plan is made.
     A folder's own name may tell of a patient or a study; it is needed to go on, and the one name that is written.
     """
+    if not run.writes:
+        return
     values = settings.model_dump(mode="json", by_alias=True, exclude={"out", "resume"})
     if isinstance(settings, PretrainSettings):
         values["recipe"] = settings.recipe.to_dict()

@@ -25,7 +25,12 @@ class Say(Protocol):
 
 
 def forward(run: RunFolder, report: Callable[[Event], None] | None) -> Say:
-    """Return what writes events to the run and reports them; `said` is for the person's eyes alone."""
+    """Return what writes events to the run and reports them; `said` is for the person's eyes alone.
+
+    A run that this process does not write is silent: of several processes the first one speaks.
+    """
+    if not run.writes:
+        return _silent
     last = 0.0
 
     def say(kind: str, values: dict[str, Any], said: str | None = None) -> None:
@@ -39,3 +44,7 @@ def forward(run: RunFolder, report: Callable[[Event], None] | None) -> Say:
             report({**event, "said": said} if said else event)
 
     return say
+
+
+def _silent(kind: str, values: dict[str, Any], said: str | None = None) -> None:
+    return None

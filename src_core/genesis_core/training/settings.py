@@ -40,11 +40,35 @@ class TrainingSettings(Settings):
         gt=0,
         lt=1,
     )
-    precision: Literal["auto", "float32", "bfloat16"] = setting(
-        "auto", "Arithmetic of the network; auto: bfloat16 where the processor computes it natively."
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = setting(
+        "auto",
+        "Arithmetic of the network; auto: bfloat16 where the processor computes it natively, float16 on a GPU with "
+        "tensor cores that does not, else float32. float16 scales the loss, and leaves out steps that overflow.",
+    )
+    compile: Literal["never", "auto", "always"] = setting(
+        "never",
+        "Let torch compile the network: minutes at the start, on a CPU no gain; auto: on an NVIDIA or AMD GPU. "
+        "Where it cannot be, that is said and the training goes on without; in several processes it ends.",
+    )
+    activation_checkpointing: bool = setting(
+        False, "Keep only what lies between the network's levels and compute the rest anew: less memory, slower steps."
+    )
+    on_out_of_memory: Literal["stop", "halve"] = setting(
+        "stop",
+        "stop: end the run with advice. halve: pass half as many sub-volumes at a time through the network, down to "
+        "one, and add their gradients; batch norms then see fewer at a time. For one process.",
     )
     channels_last: bool = setting(True, "Lay out arrays channels-last, which is faster on most processors.")
-    threads: int | None = setting(None, "Processor threads of the network; None: one per core.", ge=1, le=1024)
+    threads: int | None = setting(
+        None, "Processor threads of the network, in each process; None: one per core.", ge=1, le=1024
+    )
+    processes: int | None = setting(
+        None,
+        "Processes that the run is made for: each step has processes x accumulate batches, also if fewer share them "
+        "after a resume; None: as many as it is begun with.",
+        ge=1,
+        le=65536,
+    )
 
 
 # What the published pre-training used. Source: the published training script of Zhou et al. 2021 (batch 6, SGD with

@@ -61,7 +61,7 @@ def starting_point(settings: FinetuneSettings) -> Start:
 
         memory = int(torch.cuda.mem_get_info(device)[0])
     precision = resolve_precision(settings.training.precision, str(device))
-    machine = Machine(device.type, memory, 2 if precision == "bfloat16" else 4)
+    machine = Machine(device.type, memory, 4 if precision == "float32" else 2)
     models, cards = _models_before(settings)
     structures = cards[0].structures if cards else ()
     if settings.rounds is not None and settings.rounds.start == "previous":

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -16,6 +17,8 @@ from typing import Any
 # Lines a parent writes to the stdin of a run it watches over; others mean nothing.
 STOP, GO_ON, STOP_WITH_ME = "stop", "go on", "stop with me"
 _STDIN = 0
+# A launcher of several processes passes on the Ctrl-C that the terminal sent them already: that is one, not two.
+_ONE_PRESS_SECONDS = 1.0
 _AT_ONCE = 4096
 
 
@@ -73,6 +76,7 @@ class StopRequest:
         self._stop_file = stop_file
         self._also = also
         self._reason: str | None = None
+        self._asked_at = 0.0
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> StopRequest:
@@ -91,8 +95,11 @@ class StopRequest:
             signal.signal(number, handler)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT and self._reason is not None:
-            raise KeyboardInterrupt
+        if self._reason is not None:
+            if number == signal.SIGINT and time.monotonic() - self._asked_at > _ONE_PRESS_SECONDS:
+                raise KeyboardInterrupt
+            return
+        self._asked_at = time.monotonic()
         self._reason = signal.Signals(number).name
 
     @property

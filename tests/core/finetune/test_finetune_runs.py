@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -141,9 +142,22 @@ def test_the_person_is_told_the_name_of_a_held_out_case_and_the_run_is_not(
     assert "secret" not in (tmp_path / "run" / "events.jsonl").read_text()
 
 
-def test_folds_hold_every_case_out_once_and_are_applied_together(labelled: Path, tmp_path: Path) -> None:
+def test_folds_hold_every_case_out_once_and_are_applied_together(
+    labelled: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("genesis_core.training.run_folder._HEARTBEAT_SECONDS", 0.0)
     out = tmp_path / "run"
-    gc.finetune(labelled, out, settings=QUICK, max_steps=2, folds=2)
+    alive: list[tuple[str, int, float]] = []
+
+    def look(event: dict[str, Any]) -> None:
+        status = RunFolder(out).status()
+        alive.append((event["event"], status.step, status.heartbeat))
+
+    gc.finetune(labelled, out, settings=QUICK, max_steps=2, folds=2, report=look)
+    # The run itself shows that it lives, and how far it is, while its folds train and are scored.
+    assert [step for kind, step, _ in alive if kind == "step"] == [1, 2, 3, 4]
+    beats = [heartbeat for kind, _, heartbeat in alive if kind in ("step", "held_out")]
+    assert all(later > earlier for earlier, later in pairwise(beats))
     scores = json.loads((out / "held_out.json").read_text())
     assert len(scores["cases"]) == 5
     models = load_ensemble(out)
@@ -152,6 +166,9 @@ def test_folds_hold_every_case_out_once_and_are_applied_together(labelled: Path,
         yaml.safe_load((out / "folds" / str(k) / "run.yaml").read_text())["cases"]["validation"] for k in (0, 1)
     ]
     assert sorted([*held_out[0], *held_out[1]]) == sorted(scores["cases"])
+    data = models[0].card.data
+    assert data["subjects_by_part"] == {"training": data["training_cases"], "validation": data["validation_cases"]}
+    assert sum(data["subjects_by_part"].values()) == data["subjects"] == 5
     assert run(["finetune", "--resume", "--out", str(out)]) == 0
 
 

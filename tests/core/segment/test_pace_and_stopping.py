@@ -15,7 +15,8 @@ from torch import nn
 
 from genesis_core.cli.output import Output
 from genesis_core.cli.scan_pace import ScanPace
-from genesis_core.cli.segment import SegmentSettings, run
+from genesis_core.cli.segment import run
+from genesis_core.cli.segment_settings import SegmentSettings
 from genesis_core.inference.averaging import make_averaging_predictor
 from genesis_core.inference.mirroring import Mirror
 from genesis_core.inference.sliding_window import Predict, Stopped

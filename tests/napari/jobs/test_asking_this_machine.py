@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from training_runs import tiny
 
+from napari_genesis.jobs import step_time
 from napari_genesis.jobs.asking import NoAnswerError, ask
 from napari_genesis.jobs.devices import Device, find_devices
 from napari_genesis.jobs.step_time import known_step_time, measure_step_time
+from napari_genesis.training.estimating import estimate
 
 
 def test_the_devices_are_told_with_their_free_memory() -> None:
@@ -26,8 +29,34 @@ def test_no_answer_is_a_reason_in_words() -> None:
         ask("napari_genesis.no_such_module")
 
 
+def test_an_answer_that_nobody_wants_any_more_is_given_up_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "never_answers.py").write_text("import time\ntime.sleep(600)\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    began = time.monotonic()
+    with pytest.raises(NoAnswerError, match="given up"):
+        ask("never_answers", given_up=lambda: time.monotonic() > began + 0.3)
+    with pytest.raises(NoAnswerError, match="no answer in time"):
+        ask("never_answers", seconds=0.3)
+    assert time.monotonic() - began < 30
+
+
+def test_a_step_that_others_held_up_is_told_and_not_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = tiny(tmp_path, tmp_path / "run")
+    answer = {"seconds": 7.0, "memory": 1 << 30, "crowded": True}
+    monkeypatch.setattr(step_time, "ask", lambda *_, **__: answer)
+    crowded = measure_step_time(settings, tmp_path)
+    assert known_step_time(settings, tmp_path) is None
+    assert "alone it is faster" in estimate(settings, crowded, None, 0.0, measuring=False)
+    answer["crowded"] = False
+    assert measure_step_time(settings, tmp_path) == known_step_time(settings, tmp_path)
+
+
 @pytest.mark.slow
-def test_the_time_of_a_step_is_measured_once(tmp_path: Path) -> None:
+def test_the_time_of_a_step_is_measured_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Whatever else this machine is doing.
+    monkeypatch.setattr(step_time, "ask", lambda *told, **how: {**ask(*told, **how), "crowded": False})
     settings = tiny(tmp_path, tmp_path / "run")
     assert known_step_time(settings, tmp_path) is None
     measured = measure_step_time(settings, tmp_path)

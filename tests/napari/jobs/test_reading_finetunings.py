@@ -15,7 +15,7 @@ from napari_genesis.jobs.json_lines import Answer, JsonLines
 from napari_genesis.jobs.labelled_check import LabelledCheck
 from napari_genesis.jobs.reading import RunReader
 from napari_genesis.jobs.view import NamedColour
-from napari_genesis.training.wording import headline, time_left
+from napari_genesis.training.wording import about, headline, time_left
 
 
 def line(kind: str, **values: Any) -> str:
@@ -47,6 +47,19 @@ def fold(run: RunFolder, number: int, total: int, *, finished: bool) -> RunFolde
     made.set_status("finished" if finished else "running", total if finished else 0, total)
     append(run, line("fold", step=0, fold=number + 1, folds=3, folder=f"folds/{number}"))
     return made
+
+
+def test_before_the_plan_only_what_was_set_is_told(run: RunFolder) -> None:
+    run.settings_file.write_text("task: segmentation\nnetwork: {width: 8}\n")
+    view = RunReader(run).read()
+    assert view is not None
+    assert about(view) == "from scratch, width 8, on auto"
+    run.settings_file.write_text("task: segmentation\ntraining: {batch_size: 4}\nplan: {folds: 'three.'}\n")
+    append(run, line("prepared", cases=3, message="3 cases"))
+    view = RunReader(run).read()
+    assert view is not None
+    assert "batch 4" in about(view)
+    assert "voxels" in about(view)
 
 
 def test_folds_count_as_one_run_and_keep_their_own_curves(run: RunFolder) -> None:

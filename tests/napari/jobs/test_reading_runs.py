@@ -16,6 +16,7 @@ from napari_genesis.jobs.queues import Jobs
 from napari_genesis.jobs.reading import RunReader
 from napari_genesis.jobs.tailing import EventTail
 from napari_genesis.jobs.view import RunView
+from napari_genesis.training.wording import time_left
 
 
 @pytest.fixture
@@ -95,6 +96,20 @@ def test_pace_and_time_left_follow_from_the_events(run: RunFolder) -> None:
     assert view.pace.waited == pytest.approx(0.5)
     # Four sub-volumes in 0.1 s of computing and 0.1 s of waiting.
     assert view.pace.volumes_per_second == pytest.approx(20.0)
+
+
+def test_slow_first_steps_are_soon_forgotten(run: RunFolder) -> None:
+    append(run, line("started", step=0, total_steps=100))
+    append(run, "".join(step(n, time=7.0 * n) for n in range(1, 4)))
+    reader = RunReader(run)
+    early = read(reader)
+    assert early.pace is None
+    assert time_left(early) == "Time left: measuring…"
+    append(run, "".join(step(n, time=21.0 + 0.5 * (n - 3)) for n in range(4, 11)))
+    later = read(reader)
+    assert later.pace is not None
+    assert later.pace.seconds_per_step == pytest.approx(0.5)
+    assert later.pace.seconds_left == pytest.approx(45.0)
 
 
 def test_a_warning_holds_until_a_later_validation_has_nothing_to_say(run: RunFolder) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from runs_driving import write_run
 
 from napari_genesis.runs.cells import cells_of, date_text, size_text
 from napari_genesis.runs.curves import CurveReader, drawn, quantities
-from napari_genesis.runs.details import read_details
+from napari_genesis.runs.details import counts_in_words, read_details
 from napari_genesis.runs.listing import RunListing, RunSummary
 
 
@@ -25,6 +26,9 @@ def test_a_pretraining_is_known_by_its_loss_against_the_mean_and_a_finetuning_by
     found = listed(tmp_path)
     assert found["lung"].figure is not None
     assert found["lung"].figure.text == "0.02 (−60 %)"
+    cells = cells_of(replace(found["lung"], seconds=12_000), "finished", 1.8e9)
+    assert [cell.text for cell in cells[1:5]] == ["finished", "pretrain", "−60 %", "3 h 20"]
+    assert (cells[4].tip, "0.02" in cells[3].tip) == ("Trained for 3 h 20 min.", True)
     assert found["liver"].figure is not None
     assert found["liver"].figure.text == "0.830"
     assert found["liver"].source == tmp_path / "lung"
@@ -88,7 +92,7 @@ def test_folds_are_counted_and_each_has_its_curve(tmp_path: Path) -> None:
         write_run(run / "folds" / str(number), "segmentation", dice=0.7 + number / 10)
     found = listed(tmp_path)["liver"]
     assert found.folds == (2, 5)
-    assert cells_of(found, "running", 1.8e9)[4].text == "fold 2 of 5"
+    assert cells_of(found, "running", 1.8e9)[5].text == "fold 2 of 5"
     assert found.figure is not None
     assert found.figure.text == "~0.800"
     assert found.seconds == 120
@@ -112,3 +116,12 @@ def test_sizes_and_dates_read_well() -> None:
     assert date_text(0, 1e9) == "–"
     assert date_text(1e9, 1e9 + 60).count(":") == 1
     assert date_text(1e9, 1e9 + 400 * 86400).endswith("2001")
+
+
+def test_who_trains_and_who_is_held_out_is_told_in_parts_that_add_up() -> None:
+    data = {"training_cases": 4, "validation_cases": 1, "subjects": 4}
+    by_part = {"subjects_by_part": {"training": 3, "validation": 1}}
+    assert counts_in_words({**data, **by_part}) == ["4 cases of 3 subjects train", "1 case of 1 subject held out"]
+    # Cards of before that was written.
+    assert counts_in_words(data) == ["4 cases train", "1 case held out", "4 subjects in all"]
+    assert counts_in_words({"scans": "thousands"}) == []

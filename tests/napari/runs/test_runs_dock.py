@@ -20,6 +20,7 @@ from napari_genesis.jobs.queues import application_jobs
 from napari_genesis.runs import asking, errands
 from napari_genesis.runs.cells import COLUMNS
 from napari_genesis.runs.runs_dock import RunsDock
+from napari_genesis.training.narrow_dock import WIDTH
 
 OpenDock = Callable[[], RunsDock]
 NAMES = [column.name for column in COLUMNS]
@@ -211,6 +212,24 @@ def test_other_docks_are_opened_with_the_run(qtbot: Any, open_dock: OpenDock, ru
         ("load_settings", runs / "lung"),
     ]
     assert not dock.parts.run_actions.actions["apply"].isEnabled()
+    review = dock.parts.run_actions.actions["review"]
+    assert review.toolTip() == "Only what segments proposes anything to review."
+    choose(qtbot, dock, "liver")
+    assert not review.isEnabled()
+    (runs / "liver" / "model").mkdir()
+    (runs / "liver" / "model" / "model.yaml").touch()
+    dock.look()
+    qtbot.waitUntil(review.isEnabled, timeout=10_000)
+    qtbot.mouseClick(dock.parts.run_actions.buttons["review"], Qt.MouseButton.LeftButton)
+    assert docks.opened[-1] == "napari-genesis: Review"
+    assert docks.dock.calls[-1] == ("review_model", runs / "liver")
+
+
+def test_the_columns_that_matter_most_fit_into_the_dock(qtbot: Any, open_dock: OpenDock, runs: Path) -> None:
+    view = open_dock().parts.runs
+    room = WIDTH - 12 - view.verticalScrollBar().sizeHint().width()
+    assert NAMES[:5] == ["name", "state", "task", "figure", "time"]
+    assert sum(view.columnWidth(number) for number in range(5)) <= room
 
 
 def test_a_finished_run_is_repeated_and_a_failed_one_goes_on_as_a_command(

@@ -22,7 +22,7 @@ def test_a_run_is_duplicated_watched_and_applied_in_the_docks_for_that(
     viewer: Any, qtbot: Any, add_trained: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("napari_genesis.training.looking.find_devices", lambda: [_DEVICE])
-    monkeypatch.setattr("napari_genesis.training.estimating.measure_step_time", lambda _settings: _TIME)
+    monkeypatch.setattr("napari_genesis.training.estimating.measure_step_time", lambda _settings, **_: _TIME)
     monkeypatch.setattr("napari_genesis.training.estimating.known_step_time", lambda _settings: None)
     run = add_trained("trained")
     _, dock = viewer.window.add_plugin_dock_widget("napari-genesis", "Runs")

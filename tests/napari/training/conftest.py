@@ -38,7 +38,7 @@ def _apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     measured = StepTime(0.5, 3 << 28)
     devices = [Device("cpu", "2 cores", 19 << 30, 24 << 30)]
     monkeypatch.setattr("napari_genesis.training.looking.find_devices", lambda: devices)
-    monkeypatch.setattr("napari_genesis.training.estimating.measure_step_time", lambda _settings: measured)
+    monkeypatch.setattr("napari_genesis.training.estimating.measure_step_time", lambda _settings, **_: measured)
     monkeypatch.setattr("napari_genesis.training.estimating.known_step_time", lambda _settings: None)
     yield
     for job in application_jobs().jobs:

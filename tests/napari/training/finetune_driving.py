@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,12 @@ def make_labelled(folder: Path, count: int = 3) -> Path:
         write_volume(phantom.volume, folder / "images" / f"patient_{number}.nii.gz")
         labels = LabelVolume((array,), phantom.labels.geometry, structures)
         write_labels(labels, folder / "labels" / f"patient_{number}.nii.gz")
+    return folder
+
+
+def without_names(labelled: Path, folder: Path) -> Path:
+    """Return a copy of a labelled folder whose labels are numbers alone."""
+    shutil.copytree(labelled, folder, ignore=shutil.ignore_patterns("*.json"))
     return folder
 
 

@@ -15,7 +15,7 @@ import yaml
 from genesis_core.errors import SettingsError
 from genesis_core.model.card import ModelCard
 from genesis_core.networks.settings import UNet3DSettings
-from genesis_core.training.finetune_settings import FinetuneSettings
+from genesis_core.training.finetune_settings import FinetuneSettings, RoundSettings
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import read_settings, write_settings
 from napari_genesis.apply.models import ModelEntry
@@ -28,6 +28,7 @@ from napari_genesis.training.finetuning.dice_data import dice_lines, mean_line, 
 from napari_genesis.training.finetuning.finetune_draft import FinetuneDraft, chosen_structures, command_line
 from napari_genesis.training.finetuning.keeping import read_draft, write_draft
 from napari_genesis.training.finetuning.plan_words import plan_rows, plan_text
+from napari_genesis.training.finetuning.round_note import round_in_words
 from napari_genesis.training.finetuning.sources import is_checkpoint, licence_warning, place_of_import
 from napari_genesis.training.preview_plan import best_slice, plan_layers, voxel_size
 
@@ -84,9 +85,8 @@ def test_choices_are_kept_and_what_is_gone_is_forgotten(tmp_path: Path) -> None:
     file, folder, source = tmp_path / "config" / "finetune.yaml", tmp_path / "set", tmp_path / "source"
     folder.mkdir()
     source.mkdir()
-    draft = FinetuneDraft(
-        labelled=folder, structures=("liver",), source=source, budget="steps", steps=77, device="cuda:1"
-    )
+    draft = FinetuneDraft(labelled=folder, structures=("liver",), source=source, budget="steps", steps=77)
+    draft = draft.with_device("cuda:1")
     write_draft(file, draft.with_change("seed", 4))
     assert read_draft(file) == draft
     source.rmdir()
@@ -129,6 +129,31 @@ def test_a_run_comes_back_as_a_form_with_what_was_set_and_without_what_was_plann
     read = read_settings(run)
     assert isinstance(read, FinetuneSettings)
     assert FinetuneDraft.of_settings(read) == draft
+
+
+def test_a_round_comes_back_as_a_form_that_continues_the_same_run(tmp_path: Path) -> None:
+    rounds = RoundSettings(previous=tmp_path / "first", start="source", corrected=tmp_path / "review" / "corrected")
+    draft = FinetuneDraft(
+        labelled=tmp_path / "set", structures=("liver",), budget="steps", steps=15, rounds=rounds, changed={"seed": 3}
+    )
+    plan = {"rounds.start": "source: begins again.", "network": "unet3d: as in first.", "folds": "1: as in first."}
+    stored = _planned(draft, tmp_path / "run", plan, folds=1)
+    spacing = stored.data.model_copy(update={"modality": "ct", "spacing": (1.0, 1.0, 2.0)})
+    run = RunFolder.create(tmp_path / "run")
+    write_settings(run, stored.model_copy(update={"data": spacing}))
+    read = read_settings(run)
+    assert isinstance(read, FinetuneSettings)
+    again = FinetuneDraft.of_settings(read)
+    assert again == draft
+    assert again.settings(None).rounds == rounds
+    words = again.words(None)
+    assert words[words.index("--continue") + 1] == str(tmp_path / "first")
+    assert words[words.index("--corrected") + 1] == str(tmp_path / "review" / "corrected")
+    assert words[words.index("--start") + 1] == "source"
+    assert "--continue" not in replace(again, rounds=None).words(None)
+    assert round_in_words(rounds).startswith(
+        "Continues first: begins again as it began, with the cases of review/corrected. Its structures"
+    )
 
 
 def test_a_budget_that_no_choice_has_comes_back_under_advanced(tmp_path: Path) -> None:

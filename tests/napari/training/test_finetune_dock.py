@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 from dock_driving import drop, press
-from finetune_driving import STRUCTURES, set_up, start, tiny_draft, wait_for_plan
+from finetune_driving import STRUCTURES, set_up, start, tiny_draft, wait_for_plan, without_names
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QApplication
+from qtpy.QtWidgets import QApplication, QLineEdit
 from training_runs import prepared, wait_for_state, wait_for_step
 
-from genesis_core.model.card import ModelCard
+from genesis_core.model.card import ModelCard, read_card
 from genesis_core.model.folder import save_model
 from genesis_core.networks.registry import create_network
 from genesis_core.networks.settings import UNet3DSettings
@@ -26,6 +26,7 @@ from genesis_core.training.run_folder import RunFolder
 from napari_genesis.jobs.preparing import prepare_run
 from napari_genesis.training.finetuning.finetune_dock import FinetuneDock
 from napari_genesis.training.finetuning.held_out_panel import HeldOutDialogue
+from napari_genesis.training.finetuning.keeping import read_draft
 from napari_genesis.training.training_dock import WIDTH
 
 pytestmark = pytest.mark.gui
@@ -129,6 +130,48 @@ def test_folds_are_shown_one_by_one_and_the_end_tells_how_good_it_is(
     assert review.choice.folder is None
 
 
+def test_numbers_without_names_are_named_in_the_list_and_the_model_has_the_names(
+    open_finetune: Open, labelled: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    dock = open_finetune()
+    folder = without_names(labelled, tmp_path / "numbers")
+    set_up(qtbot, dock, folder, steps=2)
+    structures = dock.setup.data.structures
+    assert structures.names == ("label 1", "label 2", "label 3")
+    assert "F2" in structures.hint.shown
+    for row, name in enumerate(("right lung", "right lung", "liver")):
+        item = structures.table.item(row, 0)
+        structures.table.setCurrentItem(item)
+        structures.table.editItem(item)
+        editor = structures.table.findChild(QLineEdit)
+        editor.setText(name)
+        qtbot.keyClick(editor, Qt.Key.Key_Return)
+        qtbot.waitUntil(lambda: not structures.table.findChildren(QLineEdit), timeout=5_000)
+    # No two of one name.
+    assert structures.names == ("right lung", "label 2", "liver")
+    structures.table.item(1, 0).setCheckState(Qt.CheckState.Unchecked)
+    assert dock.setup.draft.structures == ("right lung", "liver")
+    assert dock.setup.draft.names == {1: "right lung", 2: "label 2", 3: "liver"}
+    wait_for_plan(qtbot, dock)
+    assert dock.setup.plan.plan.reasons["data.structures"].startswith("right lung (drawn in 3 of 3")
+    dock.copy_command()
+    assert "data.names={1: right lung, 2: label 2, 3: liver}" in QApplication.clipboard().text()
+    press(qtbot, dock.controls.start_button)
+    wait_for_state(qtbot, dock.job, "finished")
+    card = read_card(dock.job.run.model / "model.yaml")
+    assert [(one.name, one.value) for one in card.structures] == [("right lung", 1), ("liver", 3)]
+    # The next day, and for a run like it, they are there again; another folder has its own.
+    assert read_draft(dock._state_file).names == {1: "right lung", 2: "label 2", 3: "liver"}
+    dock.load_settings(dock.job.run.path)
+    qtbot.waitUntil(lambda: dock.setup.can_start, timeout=30_000)
+    assert structures.chosen == ("right lung", "liver")
+    dock.setup.data.choose(labelled)
+    qtbot.waitUntil(lambda: dock.setup.can_start, timeout=30_000)
+    assert structures.names == tuple(STRUCTURES)
+    assert not dock.setup.draft.names
+    assert not structures.table.item(0, 0).flags() & Qt.ItemFlag.ItemIsEditable
+
+
 def test_a_wrong_folder_is_named_before_anything_is_started(open_finetune: Open, tmp_path: Path, qtbot: Any) -> None:
     dock = open_finetune()
     data = dock.setup.data
@@ -137,6 +180,7 @@ def test_a_wrong_folder_is_named_before_anything_is_started(open_finetune: Open,
     drop(data, folder)
     qtbot.waitUntil(lambda: "Not a labelled folder" in data.summary.text(), timeout=30_000)
     assert data.layouts.isVisible()
+    assert dock.controls.why_not.shown == "No case of this folder can be learnt from."
     assert not dock.controls.start_button.isEnabled()
     data.line.setText(str(tmp_path / "nowhere"))
     data.line.editingFinished.emit()

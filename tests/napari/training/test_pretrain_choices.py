@@ -17,6 +17,7 @@ from genesis_core.training.run_folder import RunStatus
 from napari_genesis.dock_state import write_state
 from napari_genesis.jobs.step_time import StepTime
 from napari_genesis.jobs.view import Pace, RunView
+from napari_genesis.preferences import Preferences
 from napari_genesis.studio.keeping import Kept, kept_entries
 from napari_genesis.studio.recipe_draft import RecipeDraft
 from napari_genesis.training.curve_data import drawable, smoothed, thinned
@@ -92,13 +93,32 @@ def test_the_recipe_of_the_studio_is_the_one_that_trains(tmp_path: Path) -> None
 def test_choices_are_kept_and_what_is_gone_is_forgotten(tmp_path: Path) -> None:
     file, scans = tmp_path / "config" / "pretrain.yaml", tmp_path / "scans"
     scans.mkdir()
-    draft = PretrainDraft(scans=scans, budget="steps", steps=77, device="cuda:1", preset="published")
+    draft = PretrainDraft(scans=scans, budget="steps", steps=77, preset="published").with_device("cuda:1")
     write_draft(file, draft.with_change("seed", 4))
     assert read_draft(file) == draft
     scans.rmdir()
     assert read_draft(file).scans is None
     file.write_text("steps: many")
     assert read_draft(file) == PretrainDraft()
+
+
+def test_the_device_is_that_of_the_preferences_until_one_is_picked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "pretrain.yaml"
+    monkeypatch.setattr("napari_genesis.training.keeping.read_preferences", lambda: Preferences(device="cpu"))
+    assert read_draft(file).device == "cpu"
+    write_draft(file, read_draft(file))
+    monkeypatch.setattr("napari_genesis.training.keeping.read_preferences", lambda: Preferences(device="mps"))
+    assert read_draft(file).device == "mps"
+    # Also what would be the default is a choice, once it is made.
+    write_draft(file, read_draft(file).with_device("auto"))
+    assert read_draft(file).device == "auto"
+    # Files of earlier versions say "auto" for want of a choice, and a device for one.
+    file.write_text("device: auto")
+    assert read_draft(file).device == "mps"
+    file.write_text("device: cpu")
+    assert read_draft(file).device == "cpu"
 
 
 def test_the_estimate_says_when_it_ends_and_what_it_needs() -> None:

@@ -194,6 +194,7 @@ def test_a_run_that_others_started_is_found_watched_and_stopped(
 def test_a_wrong_folder_is_named_before_anything_is_started(open_dock: Open, tmp_path: Path, qtbot: Any) -> None:
     dock = open_dock()
     assert not dock.controls.start_button.isEnabled()
+    assert dock.controls.why_not.shown == "Choose a folder of scans to learn from."
     folder = tmp_path / "cohort"
     folder.mkdir()
     drop(dock.setup.data, folder)
@@ -207,6 +208,7 @@ def test_a_wrong_folder_is_named_before_anything_is_started(open_dock: Open, tmp
     dock.setup.data.line.editingFinished.emit()
     qtbot.waitUntil(lambda: "no such file or folder" in dock.setup.data.summary.text(), timeout=20_000)
     assert not dock.controls.start_button.isEnabled()
+    assert dock.controls.why_not.shown == "No scan of this folder can be used."
     assert not (tmp_path / "workspace" / "runs").exists()
 
 
@@ -228,7 +230,13 @@ def test_the_same_as_a_command_is_the_same_run(open_dock: Open, scans: Path, qtb
 
 
 def test_what_was_chosen_is_there_again_the_next_day(open_dock: Open, viewer: Any, scans: Path, qtbot: Any) -> None:
+    from napari.settings import get_plugin_settings
+
     dock = open_dock()
+    assert dock.setup.draft.device == "auto"
+    get_plugin_settings("napari-genesis").computing.device = "cpu"
+    assert dock.setup.draft.device == "cpu"
+    qtbot.waitUntil(lambda: dock.setup.device.currentText().startswith("cpu: "), timeout=10_000)
     dock.setup.data.choose(scans)
     dock.setup.budget.setCurrentIndex(2)
     dock.setup.budget.activated.emit(2)
