@@ -68,6 +68,7 @@ class ApplyDock(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         self.parts.card_section.unfold(kept.card_open)
         self.parts.options_section.unfold(kept.options_open)
+        self.parts.structures_section.unfold(kept.structures_open)
         self._connect()
         # Whoever closes the dock, or the viewer, deletes the widget; what outlives it must end then.
         lanes = (*self.choice.lanes, self.parts.residual.lane)
@@ -82,7 +83,7 @@ class ApplyDock(QWidget):
         parts.start.clicked.connect(self.start)
         parts.cancel.clicked.connect(self.cancel)
         parts.copy_command.connect(self.copy_command)
-        for section in (parts.card_section, parts.options_section):
+        for section in (parts.structures_section, parts.card_section, parts.options_section):
             section.toggled.connect(lambda _: self._keep_timer.start())
         choice.changed.connect(self._show_ready)
         choice.trouble.connect(self._say)

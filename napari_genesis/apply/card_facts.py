@@ -37,6 +37,15 @@ def structure_colours(card: ModelCard) -> list[tuple[str, Colour]]:
     return [(one.name, one.colour or colour) for one, colour in zip(card.structures, colours, strict=True)]
 
 
+def channel_names(entry: ModelEntry | None) -> tuple[str, ...]:
+    """Return what to call each channel a model looks at; without a model, the one a scan has."""
+    if entry is None or entry.card.network.in_channels == 1:
+        return ("scan",)
+    count = entry.card.network.in_channels
+    names = entry.card.channels
+    return names if len(names) == count else tuple(f"channel {number}" for number in range(count))
+
+
 def card_facts(entry: ModelEntry) -> list[tuple[str, str]]:
     """Return (what, text) for each thing there is to know; what nobody stated is told as such where it matters."""
     card = entry.card

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, Signal
 
 from genesis_core.errors import GenesisError
+from napari_genesis.apply.card_facts import channel_names, structure_colours
 from napari_genesis.apply.fit import misfit, refusal
-from napari_genesis.apply.kept import Kept, changed_options, options_of
+from napari_genesis.apply.kept import OPTIONS, Kept, changed_options, options_of
 from napari_genesis.apply.layer_work import Input
 from napari_genesis.apply.models import Listing, ModelEntry, find_models, read_entry
-from napari_genesis.apply.options_panel import only_known
 from napari_genesis.apply.parts import ApplyParts
+from napari_genesis.apply.selection import can_leave_out, for_model, has_organ_rules, kept_structures
 from napari_genesis.preferences import Preferences, read_preferences
 from napari_genesis.studio.computing import LatestOnly
 from napari_genesis.studio.viewer_link import ViewerLink
 
 if TYPE_CHECKING:
     from genesis_core.cli.restore import RestoreSettings
-    from genesis_core.cli.segment import SegmentSettings
+    from genesis_core.cli.segment_settings import SegmentSettings
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Choice(QObject):
         self.entry: ModelEntry | None = None
         self.settings = options_of(kept.options)
         self.wanted, self.folders = kept.model, kept.folders
+        # By the folder of each model, those of which not all are kept.
+        self._structures = dict(kept.structures)
         self._finding = LatestOnly("genesis-apply-models", self)
         self._judging = LatestOnly("genesis-apply-fit", self)
         self._judgement = _Judgement(())
@@ -66,6 +69,8 @@ class Choice(QObject):
         parts.models.folder_chosen.connect(self.add_folder)
         parts.models.again.connect(self.look_for_models)
         parts.options.changed.connect(self._edit)
+        parts.structures.ticked.connect(self._keep_structures)
+        parts.structures.ruled.connect(lambda on: self._edit("organ_rules", "suprem" if on else "none"))
         target.changed.connect(self.show)
 
     @property
@@ -114,6 +119,8 @@ class Choice(QObject):
         target = self._parts.target
         if self.entry is None:
             return f"No model in {self.preferences.workspace}: train one, or choose its folder."
+        if self.entry.segments and not self.structures:
+            return "Tick a structure at least, of those to keep."
         if target.whole_folder:
             scans = target.scans.text().strip()
             if not scans or not Path(scans).expanduser().is_dir():
@@ -127,18 +134,30 @@ class Choice(QObject):
             return f"The model looks at {len(target.combos)} channels: open one layer for each ({missing} missing)."
         return next((why for why in map(refusal, inputs) if why), "")
 
+    @property
+    def structures(self) -> tuple[str, ...]:
+        """The structures of the chosen model that are kept."""
+        if self.entry is None or not self.entry.segments:
+            return ()
+        return kept_structures(self.entry.card, self._structures.get(str(self.entry.path)))
+
+    @property
+    def settings_here(self) -> SegmentSettings:
+        """The options as they hold for the chosen model."""
+        if self.entry is None or not self.entry.segments:
+            return self.settings
+        return for_model(self.settings, self.entry.card, self.structures)
+
     def arguments(self, entry: ModelEntry) -> dict[str, Any]:
         """Return options and preferences as keyword arguments of the core's function."""
         shared = {"device": self.preferences.device, "precision": self.preferences.precision}
-        names = ["overlap"]
-        if entry.segments:
-            names += ["flips", "largest_component", "fill_holes", "uncertainty"]
-        return {**shared, **{name: getattr(self.settings, name) for name in names}}
+        names, settings = OPTIONS if entry.segments else OPTIONS[:1], self.settings_here
+        return {**shared, **{name: getattr(settings, name) for name in names}}
 
     def folder_settings(self, entry: ModelEntry) -> SegmentSettings | RestoreSettings:
         """Return what the command is told for the chosen folder."""
         from genesis_core.cli.restore import RestoreSettings
-        from genesis_core.cli.segment import SegmentSettings
+        from genesis_core.cli.segment_settings import SegmentSettings
 
         target = self._parts.target
         values: dict[str, Any] = {
@@ -153,7 +172,7 @@ class Choice(QObject):
 
     def shared(self) -> dict[str, Any]:
         """Return what of all that differs from the command's defaults, by the names of its settings."""
-        values = changed_options(self.settings)
+        values = changed_options(self.settings_here)
         for name, usual in (("device", "auto"), ("precision", "float32")):
             if (value := getattr(self.preferences, name)) != usual:
                 values[name] = value
@@ -172,6 +191,8 @@ class Choice(QObject):
             results=target.results.text(),
             leave_out_finished=target.skip.isChecked(),
             options=changed_options(self.settings),
+            structures=self._structures,
+            structures_open=parts.structures_section.fold.isChecked(),
             card_open=parts.card_section.fold.isChecked(),
             options_open=parts.options_section.fold.isChecked(),
         )
@@ -216,21 +237,37 @@ class Choice(QObject):
     def _choose(self, entry: ModelEntry | None) -> None:
         self.entry = entry
         parts = self._parts
-        if entry is not None and entry.segments:
-            structures = [one.name for one in entry.card.structures]
-            self.settings = self.settings.model_copy(update=only_known(self.settings, structures))
         parts.models.show_models(self.listing, entry)
         parts.card.show_entry(entry)
         for section in (parts.card_section, parts.options_section):
             section.setVisible(entry is not None)
-        parts.target.show_channels(_channel_names(entry))
+        parts.target.show_channels(channel_names(entry))
         self._show_options()
         self.show()
 
     def _show_options(self) -> None:
-        entry = self.entry
-        structures = [one.name for one in entry.card.structures] if entry is not None and entry.segments else None
-        self._parts.options.show_settings(self.settings, structures)
+        entry, parts, settings, kept = self.entry, self._parts, self.settings_here, self.structures
+        segments = entry is not None and entry.segments
+        parts.options.show_settings(settings, kept if segments else None)
+        choosing = entry is not None and segments and can_leave_out(entry.card)
+        parts.structures_section.setVisible(choosing)
+        if entry is not None and choosing:
+            colours, rules = structure_colours(entry.card), has_organ_rules(entry.card)
+            parts.structures.show_structures(colours, kept, rules=rules)
+            parts.structures.show_rules(settings.organ_rules != "none")
+            more = ", organ rules" if settings.organ_rules != "none" else ""
+            count = f"all {len(kept)}" if len(kept) == len(colours) else f"{len(kept)} of {len(colours)}"
+            parts.structures_section.title.setText(f"Structures: {count}{more}")
+
+    def _keep_structures(self, names: tuple[str, ...]) -> None:
+        if self.entry is None:
+            return
+        folder = str(self.entry.path)
+        self._structures.pop(folder, None)
+        if len(names) < len(self.entry.card.structures):
+            self._structures[folder] = names
+        self._show_options()
+        self.changed.emit()
 
     def _edit(self, name: str, value: Any) -> None:
         self.settings = self.settings.model_copy(update={name: value})
@@ -256,11 +293,3 @@ class Choice(QObject):
         if judgement.subject == self._subject():
             self._judgement = judgement
             self.show_frame()
-
-
-def _channel_names(entry: ModelEntry | None) -> tuple[str, ...]:
-    if entry is None or entry.card.network.in_channels == 1:
-        return ("scan",)
-    count = entry.card.network.in_channels
-    names = entry.card.channels
-    return names if len(names) == count else tuple(f"channel {number}" for number in range(count))

@@ -17,7 +17,7 @@ from napari_genesis.apply.progress import Progress, Reporting
 
 if TYPE_CHECKING:
     from genesis_core.cli.restore import RestoreSettings
-    from genesis_core.cli.segment import SegmentSettings
+    from genesis_core.cli.segment_settings import SegmentSettings
 
 # Of a bar, for each scan.
 _STEPS = 1000
@@ -25,7 +25,7 @@ _STEPS = 1000
 
 @dataclass(frozen=True)
 class FolderDone:
-    """What came of a folder. failed: (scan, reason). said: the command's own last sentence."""
+    """What came of a folder. failed: (scan, reason). said: the command's own last sentence, without their names."""
 
     out: Path
     done: int
@@ -81,7 +81,7 @@ def apply_to_folder(settings: SegmentSettings | RestoreSettings, report: Reporti
     Raises GenesisError for what the command refuses, in its words, and Stopped when it was asked to end; what was
     finished by then stays.
     """
-    from genesis_core.cli.segment import SegmentSettings
+    from genesis_core.cli.segment_settings import SegmentSettings
 
     output = _Listening(report)
     report.begin("loading the model")
@@ -104,4 +104,7 @@ def apply_to_folder(settings: SegmentSettings | RestoreSettings, report: Reporti
     found = output.finished
     done = next((int(found[word]) for word in ("segmented", "restored") if word in found), 0)
     said = next((line for line in reversed(output.said) if str(settings.out) in line), "")
-    return FolderDone(settings.out, done, int(found.get("skipped", 0)), tuple(output.failed), said)
+    # Each one that failed stands below it with its reason.
+    said = said.replace(f" failed: {', '.join(found.get('failed', ()))}.", " failed.")
+    failed = tuple((name, reason.removeprefix(f"{settings.scan / name}: ")) for name, reason in output.failed)
+    return FolderDone(settings.out, done, int(found.get("skipped", 0)), failed, said)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from genesis_core.cli.segment import SegmentSettings
+from genesis_core.cli.segment_settings import SegmentSettings
 from genesis_core.settings import Settings, setting, validate
 from napari_genesis.dock_state import read_state, state_file
 
 # The options the dock shows; all are declared by the command, which restoring shares the first with.
-OPTIONS = ("overlap", "flips", "largest_component", "fill_holes", "uncertainty")
+OPTIONS = ("overlap", "flips", "largest_component", "fill_holes", "structures", "organ_rules", "uncertainty")
 # What the command needs besides, and the dock asks for elsewhere.
 _PLACES = {"scan": Path("SCAN"), "model": (Path("MODEL"),), "out": Path("RESULTS")}
 
@@ -25,6 +25,8 @@ class Kept(Settings):
     results: str = setting("", "Folder for the results.")
     leave_out_finished: bool = setting(False, "Whether scans of the folder that are finished are left out.")
     options: dict[str, Any] = setting({}, "Options that differ from the command's defaults.")
+    structures: dict[str, tuple[str, ...]] = setting({}, "Structures that are kept, by the folder of each model.")
+    structures_open: bool = setting(False, "Whether the structures are unfolded.")
     card_open: bool = setting(True, "Whether the card is unfolded.")
     options_open: bool = setting(False, "Whether the options are unfolded.")
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
-from genesis_core.cli.segment import SegmentSettings
+from genesis_core.cli.segment_settings import SegmentSettings
 from genesis_core.inference.postprocessing import ALL
 from napari_genesis.apply.words_picker import WordsPicker
 from napari_genesis.forms.control import Control, FieldLabel
@@ -76,12 +75,3 @@ class OptionsPanel(QWidget):
 
 def _field(name: str) -> FormField:
     return FormField.of(name, SegmentSettings.model_fields[name])
-
-
-def only_known(settings: SegmentSettings, structures: Sequence[str]) -> dict[str, Any]:
-    """Return the options that name structures, without the names another model had."""
-    known = {ALL, *structures}
-    return {
-        name: tuple(word for word in getattr(settings, name) if word in known)
-        for name in ("largest_component", "fill_holes")
-    }

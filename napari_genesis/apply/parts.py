@@ -25,6 +25,7 @@ from napari_genesis.apply.options_panel import OptionsPanel
 from napari_genesis.apply.progress import Progress
 from napari_genesis.apply.residual_panel import ResidualPanel
 from napari_genesis.apply.section import Section
+from napari_genesis.apply.structures_picker import StructuresPicker
 from napari_genesis.apply.structures_table import StructuresTable
 from napari_genesis.apply.target_panel import TargetPanel
 
@@ -49,6 +50,8 @@ class ApplyParts(QWidget):
         self.residual = ResidualPanel()
         self.results = QWidget()
         self.results_section = Section("Result", self.results)
+        self.structures = StructuresPicker()
+        self.structures_section = Section("Structures", self.structures)
         self.options = OptionsPanel()
         self.options_section = Section("Options", self.options)
         self.card = CardPanel()
@@ -101,7 +104,7 @@ class ApplyParts(QWidget):
         self.cancel.setEnabled(False)
         self.bar.hide()
         self.status.setText(reason)
-        for widget in (self.models, self.target, self.options):
+        for widget in (self.models, self.target, self.structures, self.options):
             widget.setEnabled(True)
 
     def show_running(self, progress: Progress, stopping: bool) -> None:
@@ -113,7 +116,7 @@ class ApplyParts(QWidget):
         self.bar.show()
         words = "stopping after this window" if stopping else progress.words
         self.status.setText(f"{words[0].upper()}{words[1:]}")
-        for widget in (self.models, self.target, self.options):
+        for widget in (self.models, self.target, self.structures, self.options):
             widget.setEnabled(False)
 
     def show_outcome(self, outcome: str, notes: Sequence[str], *, table: bool = False, residual: bool = False) -> None:
@@ -142,7 +145,7 @@ class ApplyParts(QWidget):
         column = QVBoxLayout(scrolled)
         column.setContentsMargins(0, 0, 6, 0)
         column.setSpacing(6)
-        for section in (self.results_section, self.options_section, self.card_section):
+        for section in (self.results_section, self.structures_section, self.options_section, self.card_section):
             column.addWidget(section)
         column.addStretch(1)
         self.area = QScrollArea()

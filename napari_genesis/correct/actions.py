@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
 
+from napari_genesis.correct.keys import KEYS
 from napari_genesis.forms.actions import add_action, make_button
+from napari_genesis.forms.control import SmallLabel
 from napari_genesis.training.job_controls import JobControls
-
-# What each key does; none of them is napari's own (0.9): Ctrl+Backspace would remove layers, Ctrl+Shift+Z repeats a
-# stroke, P and F and the digits are tools of Labels.
-KEYS = {
-    "next": "N",
-    "previous": "Shift+N",
-    "place": "J",
-    "place back": "Shift+J",
-    "accept": "Ctrl+Return",
-    "reject": "Ctrl+Shift+R",
-    "flag": "Ctrl+Shift+F",
-    "undo": "Ctrl+Alt+Z",
-}
 
 _BEGIN = "Make the review, and let the model draw on every scan."
 
@@ -71,22 +60,30 @@ class Actions(QWidget):
             self.begin_button, self.rank_button, self.stop_button, self.open_button, self.accept_button,
             self.reject_button, self.flag_button,
         )  # fmt: skip
-        layout = QHBoxLayout(self)
-        layout.setContentsMargins(0, 0, 0, 0)
-        layout.setSpacing(4)
+        # Why a button cannot be pressed, where everybody sees it.
+        self.why_not = SmallLabel()
+        self.why_not.setAccessibleName("why it cannot be done")
+        row = QHBoxLayout()
+        row.setSpacing(4)
         for button in self._buttons:
-            layout.addWidget(button, 1)
-        layout.addWidget(self.jobs, 1)
-        layout.addWidget(self.more)
+            row.addWidget(button, 1)
+        row.addWidget(self.jobs, 1)
+        row.addWidget(self.more)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(3)
+        layout.addWidget(self.why_not)
+        layout.addLayout(row)
 
     def show_setup(self, why_not: str) -> None:
         """Show the actions of a review that is being set up. why_not: what is missing for it to begin."""
+        self.why_not.show_text(why_not)
         self.begin_button.setEnabled(not why_not)
-        self.begin_button.setToolTip(why_not or _BEGIN)
         self._show(self.begin_button)
 
     def show_queue(self, *, ranking: bool, stopping: bool, chosen: bool, words: str) -> None:
-        """Show the actions of the queue. words: on the button that ranks."""
+        """Show the actions of the queue, whose page says why there is nothing to open. words: on the button to rank."""
+        self.why_not.show_text("")
         self.rank_button.setText(words)
         self.stop_button.setEnabled(not stopping)
         self.open_button.setEnabled(chosen)
@@ -94,6 +91,8 @@ class Actions(QWidget):
 
     def show_case(self, *, can_decide: bool, accepted: bool, flagged: bool) -> None:
         """Show the actions of a case."""
+        locked = f"Accepted, and locked: undo that first ({KEYS['undo']}) to change it."
+        self.why_not.show_text(locked if accepted else "")
         self.accept_button.setEnabled(can_decide and not accepted)
         self.accept_button.setText("Accepted" if accepted else "Accept")
         self.reject_button.setEnabled(can_decide and not accepted)
@@ -102,7 +101,8 @@ class Actions(QWidget):
         self._show(self.accept_button, self.reject_button, self.flag_button)
 
     def show_jobs(self) -> None:
-        """Show the actions of a training, which has a menu of its own."""
+        """Show the actions of a training, which has a menu of its own, and says itself what is missing."""
+        self.why_not.show_text("")
         self._show()
         self.jobs.show()
         self.more.hide()

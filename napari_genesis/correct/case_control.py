@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_genesis.correct.case_edits import CaseEdits
 from napari_genesis.correct.case_files import CaseRead
 from napari_genesis.correct.case_work import CaseWork
+from napari_genesis.correct.deciding import Deciding
 from napari_genesis.correct.parts import ReviewParts
 from napari_genesis.correct.place_box import PlaceBox
 from napari_genesis.correct.queue_rows import TO_DO, Row, next_case
@@ -38,9 +39,15 @@ class CaseControl(QObject):
         self._viewer = viewer
         self._parts = parts
         self._read, self._rows = read, rows
+        self.page = parts.case
         self.work = CaseWork(viewer, self)
+        self.deciding = Deciding(self.work, self)
         self.edits = CaseEdits(self)
         self.box = PlaceBox(viewer)
+        # A layer of its own, which napari takes 150 ms to make: not in one go with those of the case.
+        self._first_place = QTimer(self)
+        self._first_place.setSingleShot(True)
+        self._first_place.timeout.connect(lambda: self.page.places.step(1))
         # What was decided, still to be told once the next case is open.
         self._sentence = ""
         self._connect()
@@ -79,30 +86,30 @@ class CaseControl(QObject):
     def accept(self) -> None:
         """Accept the open case."""
         if self.work.case is not None and not self.work.case.decided:
-            self.work.accept(self._note())
+            self.deciding.accept(self._note())
 
     def reject(self) -> None:
         """Reject the open case."""
         if self.work.case is not None and not self.work.case.decided:
-            self.work.reject(self._note())
+            self.deciding.reject(self._note())
 
     def flag(self) -> None:
         """Flag the open case, or take the flag off."""
         if self.work.case is not None:
-            self.work.flag(self._note(), not self.flagged)
+            self.deciding.flag(self._note(), not self.flagged)
 
     def choose_number(self, number: int) -> None:
         """Paint with the structure of a row."""
-        structures = self._parts.case.structures.structures
+        structures = self.page.structures.structures
         if number < len(structures):
             self._choose(structures[number])
-            self._parts.case.structures.show_chosen(structures[number])
+            self.page.structures.show_chosen(structures[number])
 
     def _note(self) -> str:
-        return self._parts.case.note.text().strip()
+        return self.page.note.text().strip()
 
     def _opened(self, found: CaseRead) -> None:
-        case, page = self.work.case, self._parts.case
+        case, page = self.work.case, self.page
         assert case is not None
         page.show_case(case.case, _facts(found))
         page.structures.show_structures(case.structures)
@@ -119,18 +126,28 @@ class CaseControl(QObject):
         self._parts.say(f"{self._sentence} {_opened_words(found)}".strip())
         self._sentence = ""
         self._parts.queue.list.choose(case.case)
-        if not case.took_over:
+        self._viewer.reset_view()
+        if case.took_over:
+            page.places.step(1)
+        else:
             # Made anew, so that the frame lies above the new layers.
             self.box.remove()
-        self._viewer.reset_view()
-        page.places.step(1)
+            self._first_place.start(0)
+        self._forget_status()
         self.shown.emit()
 
     def _closed(self) -> None:
+        self._first_place.stop()
         self.box.remove()
         self.edits.begin(None)
-        self._parts.case.show_none()
+        self.page.show_none()
+        self._forget_status()
         self.shown.emit()
+
+    def _forget_status(self) -> None:
+        """Let napari's status bar tell of the case that is open: it names the layer under the mouse as it moves."""
+        self._viewer.status = "Ready"
+        self._viewer.update_status_from_cursor()
 
     def _choose(self, structure: Any) -> None:
         if self.work.case is not None and not self.work.case.decided:
@@ -151,7 +168,7 @@ class CaseControl(QObject):
 
     def _measured(self, ml: dict[str, float]) -> None:
         if self.work.case is not None:
-            self._parts.case.structures.show_volumes(ml, self.work.case.proposal.volumes_ml)
+            self.page.structures.show_volumes(ml, self.work.case.proposal.volumes_ml)
 
     def _decided(self, sentence: str, case: str) -> None:
         self.decided.emit()
@@ -175,11 +192,12 @@ class CaseControl(QObject):
             return
         try:
             self._parts.say(open_nninteractive(self._viewer, case.images[0]))
-        except (KeyError, ValueError, ImportError, RuntimeError) as problem:
+        # Somebody else's program, which may fail in any way; what is said of it is all that can be done.
+        except Exception as problem:
             self._parts.show_trouble(f"napari-nninteractive could not be opened: {problem}")
 
     def _connect(self) -> None:
-        page, work, edits = self._parts.case, self.work, self.edits
+        page, work, edits = self.page, self.work, self.edits
         page.stepped.connect(self.step)
         page.structures.chosen.connect(self._choose)
         page.places.gone_to.connect(self._go_to)
@@ -194,12 +212,12 @@ class CaseControl(QObject):
         work.opened.connect(self._opened)
         work.closed.connect(self._closed)
         work.touched.connect(edits.touched)
-        work.decided.connect(self._decided)
+        self.deciding.decided.connect(self._decided)
         work.trouble.connect(self._parts.show_trouble)
         work.kept.connect(self._kept)
 
     def _kept(self, words: str) -> None:
-        self._parts.case.draft.show_text(words)
+        self.page.draft.show_text(words)
         # The queue marks it as a draft.
         self.decided.emit()
 

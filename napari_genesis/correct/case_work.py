@@ -1,4 +1,4 @@
-"""One case at a time: opened, its corrections kept as drafts every few seconds, decided on; all files by one thread.
+"""One case at a time: opened, its corrections kept as drafts every few seconds, closed; all files by one thread.
 
 The window's thread copies no voxel: it hands over the layer's array, and the thread compares its checksum with what is
 kept, and copies only what has changed. A case is taken out of the viewer only after its draft is on the disk.
@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from genesis_core.errors import GenesisError
 from genesis_core.volumes.label_volume import Structure
 from napari_genesis.correct.case_files import CaseRead, LayerState, checksum, labels_of, read_case
 from napari_genesis.correct.in_order import InOrder
+from napari_genesis.correct.left_layers import LeftLayers, left_layers
 from napari_genesis.correct.open_case import OpenCase
+from napari_genesis.correct.wording import in_words
 
 if TYPE_CHECKING:
-    from genesis_core.studies.review import Decision, Proposal, Review
+    from genesis_core.studies.review import Proposal, Review
 
 # Milliseconds from an edit to its draft, and to the next try if that could not be written.
 KEEP_AFTER, _TRY_AGAIN = 2000, 10_000
@@ -30,14 +30,12 @@ KEEP_AFTER, _TRY_AGAIN = 2000, 10_000
 class CaseWork(QObject):
     """opened(CaseRead): a case is in the viewer. closed(): none is any more. touched(): its labels may have changed.
 
-    decided(sentence, case or empty): a decision was written. trouble(reason): something was not, in words. kept(text):
-    what is known of the draft. busy_changed().
+    trouble(reason): something could not be done, in words. kept(text): what is known of the draft. busy_changed().
     """
 
     opened = Signal(object)
     closed = Signal()
     touched = Signal()
-    decided = Signal(str, str)
     trouble = Signal(str)
     kept = Signal(str)
     busy_changed = Signal()
@@ -47,7 +45,7 @@ class CaseWork(QObject):
         self._viewer = viewer
         self.review: Review | None = None
         self.case: OpenCase | None = None
-        self._opened = 0.0
+        self.opened_at = 0.0
         self._pending: str | None = None
         self.lane = InOrder("genesis-review", self)
         self._timer = QTimer(self)
@@ -64,7 +62,14 @@ class CaseWork(QObject):
         """The case that is being opened."""
         return self._pending
 
-    # Opening and closing.
+    @property
+    def unkept(self) -> bool:
+        """Whether somebody has painted since the last draft, or decision, was asked for."""
+        return self._timer.isActive()
+
+    def put_off(self) -> None:
+        """Keep no draft before something is touched again: what is asked for now sees to it."""
+        self._timer.stop()
 
     def open(self, proposal: Proposal) -> None:
         """Open a case, once the draft of the one before is kept."""
@@ -73,13 +78,16 @@ class CaseWork(QObject):
             return
         self._pending = proposal.case
         self._timer.stop()
-        keep = self._keeping()
+        keep = self.keeping()
+        own = () if self.case is None else (*self.case.images, *self.case.labels)
+        left = left_layers(self._viewer, (str(review.folder), proposal.case), own)
 
-        def work() -> tuple[CaseRead, bool]:
+        def work() -> tuple[CaseRead, LeftLayers | None]:
             keep()
-            return read_case(review, proposal), True
+            found = read_case(review, proposal)
+            return found, left if left is not None and left.same_as(found) else None
 
-        self._submit(work, lambda result: self._show(review, proposal.case, result[0]), self._not_opened)
+        self.submit(work, lambda result: self.show_read(review, proposal.case, *result), self._not_opened)
 
     def close(self) -> None:
         """Take the case out of the viewer, once its draft is kept."""
@@ -98,7 +106,7 @@ class CaseWork(QObject):
             else:
                 self._remove()
 
-        self._submit(self._keeping(), done, self._not_kept)
+        self.submit(self.keeping(), done, self._not_kept)
 
     def keep(self) -> None:
         """Keep the corrections as a draft now, if they changed."""
@@ -111,130 +119,20 @@ class CaseWork(QObject):
             if written:
                 self.kept.emit(f"Draft kept at {time.strftime('%H:%M:%S')}.")
 
-        self._submit(self._keeping(), done, self._not_kept)
+        self.submit(self.keeping(), done, self._not_kept)
 
     def leave(self) -> None:
         """Keep the draft and let go, as the dock is closed; the layers stay. What is asked for here is done in full."""
         # Called when Qt has deleted its side of this object: nothing of it may be touched.
         if self.case is not None:
-            self.lane.submit(self._keeping(), _ignore, _ignore)
+            self.lane.submit(self.keeping(), _ignore, _ignore)
             self.case.leave()
             self.case = None
         self.lane.close()
 
-    # Decisions.
+    # For what is decided on the case.
 
-    def accept(self, note: str) -> None:
-        """Write image and labels into the training set; the draft stays until that is done."""
-        from genesis_core.studies.review import accept
-
-        case, review = self.case, self.review
-        if case is None or review is None:
-            return
-        self._timer.stop()
-        states, structures, name = case.states(), case.structures, case.case
-        seconds = time.monotonic() - self._opened
-        case.hold(True)
-
-        def work() -> Any:
-            return accept(review, name, labels_of(states, structures)[0], seconds=round(seconds, 1), note=note)
-
-        def done(_: Any) -> None:
-            if self._timer.isActive():
-                self._take_back(case)
-                return
-            case.decided = True
-            self.decided.emit(f"{name} is accepted: image and labels are copied into {place(review.corrected)}.", name)
-
-        def failed(problem: Exception) -> None:
-            case.hold(False)
-            self._not_decided(problem)
-
-        self._submit(work, done, failed)
-
-    def _take_back(self, case: OpenCase) -> None:
-        """What is shown is what is accepted: whoever painted on meanwhile accepts again."""
-        from genesis_core.studies.review import undo
-
-        review, name = self.review, case.case
-        if review is None:
-            return
-        case.hold(False)
-        self._submit(lambda: undo(review, name), lambda _: self.keep(), self._not_decided)
-        self.trouble.emit(f"{name} was painted on while it was accepted, so that was taken back: accept it again")
-
-    def reject(self, note: str) -> None:
-        """Note that the case shall not be used."""
-        from genesis_core.studies.review import reject
-
-        self._decide(lambda review, name: reject(review, name, note), "{} is rejected; its draft is kept.")
-
-    def flag(self, note: str, on: bool) -> None:
-        """Mark the case to come back to it, or take the mark off; it stays open."""
-        from genesis_core.studies.review import flag, unflag
-
-        case, review = self.case, self.review
-        if case is None or review is None:
-            return
-        name = case.case
-        self._submit(
-            lambda: flag(review, name, note) if on else unflag(review, name),
-            lambda _: self.decided.emit(f"{name} is flagged." if on else f"{name} is no longer flagged.", ""),
-            self._not_decided,
-        )
-
-    def undo(self) -> None:
-        """Take back the last decision of the review; the draft of the open case is kept before."""
-        from genesis_core.studies.review import undo
-
-        review = self.review
-        if review is None:
-            return
-        keep = self._keeping()
-
-        def work() -> Any:
-            keep()
-            return undo(review)
-
-        def done(undone: Any) -> None:
-            self.decided.emit(undone_words(undone), "")
-            if self.case is not None and self.case.case == undone.case and self.case.decided:
-                # Its labels are the draft again, to go on with.
-                self.open(self.case.proposal)
-
-        self._submit(work, done, self._not_decided)
-
-    def give_up_draft(self) -> None:
-        """Delete the draft of the open case and show the proposal again."""
-        from genesis_core.studies.review import drop_draft
-
-        case, review = self.case, self.review
-        if case is None or review is None:
-            return
-        self._timer.stop()
-        proposal = case.proposal
-
-        def work() -> CaseRead:
-            drop_draft(review, proposal.case)
-            return read_case(review, proposal)
-
-        self._submit(work, lambda found: self._show(review, proposal.case, found), self._not_decided)
-
-    # Inside.
-
-    def _decide(self, work: Callable[[Review, str], Any], sentence: str) -> None:
-        case, review = self.case, self.review
-        if case is None or review is None:
-            return
-        name, keep = case.case, self._keeping()
-
-        def both() -> Any:
-            keep()
-            return work(review, name)
-
-        self._submit(both, lambda _: self.decided.emit(sentence.format(name), name), self._not_decided)
-
-    def _keeping(self) -> Callable[[], bool]:
+    def keeping(self) -> Callable[[], bool]:
         """Return the work that keeps the open case as it is now; nothing if no case is open or it cannot be edited.
 
         What is on the disk is noted in the thread that writes, which does one thing after another.
@@ -252,9 +150,9 @@ class CaseWork(QObject):
 
         return keep
 
-    def _submit(
-        self, work: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Exception], None]
-    ) -> None:
+    def submit(self, work: Callable[[], Any], done: Callable[[Any], None], failed: Callable[[Exception], None]) -> None:
+        """Run work after all before it, as `InOrder` does, and tell that it is done."""
+
         def both(call: Callable[[Any], None]) -> Callable[[Any], None]:
             def run(result: Any) -> None:
                 call(result)
@@ -265,7 +163,8 @@ class CaseWork(QObject):
         self.lane.submit(work, both(done), both(failed))
         self.busy_changed.emit()
 
-    def _show(self, review: Review, name: str, found: CaseRead) -> None:
+    def show_read(self, review: Review, name: str, found: CaseRead, left: LeftLayers | None = None) -> None:
+        """Show a case that was read, unless another one was asked for meanwhile. left: layers that show it already."""
         if self._pending not in (None, name):
             # Another case was asked for meanwhile, and comes after this one.
             return
@@ -280,19 +179,24 @@ class CaseWork(QObject):
                 self._pending = None
                 self._not_kept(problem)
 
-            self._submit(self._keeping(), lambda _: self._show(review, name, found), failed)
+            self.submit(self.keeping(), lambda _: self.show_read(review, name, found, left), failed)
             return
         self._pending = None
         if self.review is None or self.review.folder != review.folder:
             return
         self._timer.stop()
-        self.case = case = OpenCase(self._viewer, found, old, self)
+        self.case = case = OpenCase(self._viewer, found, old, left, self)
         if old is not None:
             old.deleteLater()
         case.touched.connect(self._touched)
         case.left.connect(self._left)
-        self._opened = time.monotonic()
+        if left is not None:
+            # Painted on since they were compared, perhaps.
+            self._timer.start(KEEP_AFTER)
+        self.opened_at = time.monotonic()
         self.opened.emit(found)
+
+    # Inside.
 
     def _touched(self) -> None:
         if not self._timer.isActive():
@@ -304,22 +208,19 @@ class CaseWork(QObject):
         case = self.case
         if case is None:
             return
-        self.lane.submit(self._keeping(), _ignore, self._not_kept)
+        self.lane.submit(self.keeping(), _ignore, self._not_kept)
         self.case = None
         case.remove()
         case.deleteLater()
         self.closed.emit()
 
     def _remove(self) -> None:
-        self._let_go()
-        self.closed.emit()
-
-    def _let_go(self) -> None:
         self._timer.stop()
         case, self.case = self.case, None
         if case is not None:
             case.remove()
             case.deleteLater()
+        self.closed.emit()
 
     def _not_opened(self, problem: Exception) -> None:
         name, self._pending = self._pending, None
@@ -330,11 +231,6 @@ class CaseWork(QObject):
     def _not_kept(self, problem: Exception) -> None:
         self.trouble.emit(f"The draft could not be kept: {in_words(problem)}. It is tried again; what you see is safe")
         self._timer.start(_TRY_AGAIN)
-
-    def _not_decided(self, problem: Exception) -> None:
-        self.trouble.emit(in_words(problem))
-        # Whatever could not be written, the corrections shall not be lost.
-        self.keep()
 
 
 def keep_draft(
@@ -359,32 +255,6 @@ def keep_draft(
     else:
         write_draft(review, name, labels)
     return known
-
-
-def undone_words(undone: Decision) -> str:
-    """Return what was taken back, as a sentence."""
-    words = {"accepted": "acceptance", "rejected": "rejection", "flagged": "flag", "unflagged": "removal of the flag"}
-    more = " Its files lie in the review's folder 'undone', its labels are the draft again."
-    said = f"The {words.get(undone.kind, 'decision')} of {undone.case} is taken back."
-    return said + (more if undone.kind == "accepted" else "")
-
-
-def in_words(problem: Exception) -> str:
-    """Return what went wrong; a defect of ours with its kind."""
-    if isinstance(problem, GenesisError):
-        return str(problem)
-    if isinstance(problem, OSError):
-        return f"{problem.strerror or problem}" + (f" ({problem.filename})" if problem.filename else "")
-    if isinstance(problem, MemoryError):
-        return "there is not enough memory: close other programs"
-    return f"{type(problem).__name__}: {problem}"
-
-
-def place(path: Path) -> str:
-    """Return a folder's path, short where it lies in the user's home."""
-    from napari_genesis.training.wording import place as short
-
-    return short(path)
 
 
 def _ignore(_: object) -> None:

@@ -32,6 +32,8 @@ from napari_genesis.training.run_page import RunPage
 from napari_genesis.training.training_draft import HOURS
 
 _SUGGESTED, _STEPS = "suggested", "steps"
+# Before the core's suggestion is known.
+_STEPS_AT_FIRST = 500
 _STARTS = {
     "previous": (
         "go on from the last checkpoint",
@@ -87,7 +89,8 @@ class ContinuePage(QWidget):
             self.budget.addItem(words, words)
         self.steps = NumberEditor(Quantity(True, 1, None))
         self.steps.name_for_screen_readers("steps", "How many steps it trains.")
-        self.steps.show_value(500)
+        self._suggested = _STEPS_AT_FIRST
+        self.steps.show_value(self._suggested)
         self.form = self._make_form()
         self.run = RunPage({}, ("", ""))
         # Rounds are compared by their Dice, in the table above.
@@ -128,6 +131,11 @@ class ContinuePage(QWidget):
     def show_suggestion(self, steps: int | None) -> None:
         """Show how many steps the core suggests; None while that is not known."""
         self.budget.setItemText(0, _SUGGESTED if steps is None else f"{_SUGGESTED}: {steps:,} steps")
+        if steps is not None:
+            # The number to begin with, until the user has another.
+            if self.steps.value == self._suggested:
+                self.steps.show_value(steps)
+            self._suggested = steps
 
     def show_devices(self, devices: Sequence[Device]) -> None:
         """List the devices there are, the best first; before they are known, "auto" alone."""

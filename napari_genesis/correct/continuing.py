@@ -8,10 +8,10 @@ from qtpy.QtCore import QObject, Signal
 
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.run_folder import RunFolder
-from napari_genesis.correct.case_work import in_words
 from napari_genesis.correct.continue_page import ContinueChoice
 from napari_genesis.correct.in_order import InOrder
 from napari_genesis.correct.reviews import ReviewRead
+from napari_genesis.correct.wording import in_words
 from napari_genesis.jobs.job import ALIVE, Job
 from napari_genesis.jobs.preparing import free_name, prepare_run
 from napari_genesis.jobs.queues import application_jobs

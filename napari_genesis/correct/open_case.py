@@ -16,6 +16,7 @@ from genesis_core.volumes.label_volume import Structure
 from napari_genesis.contrast import REACH_KEY
 from napari_genesis.correct.case_files import CaseRead, LayerState, state_of
 from napari_genesis.correct.label_edits import Edit, Steps
+from napari_genesis.correct.left_layers import LeftLayers
 from napari_genesis.correct.threshold_brush import ThresholdBrush
 from napari_genesis.layers import ORIGIN_KEY, LayerOrigin
 
@@ -31,9 +32,17 @@ class OpenCase(QObject):
     left = Signal()
 
     def __init__(
-        self, viewer: Any, found: CaseRead, former: OpenCase | None = None, parent: QObject | None = None
+        self,
+        viewer: Any,
+        found: CaseRead,
+        former: OpenCase | None = None,
+        left: LeftLayers | None = None,
+        parent: QObject | None = None,
     ) -> None:
-        """Show a case. former: the one before, whose layers are taken over where they fit, and removed otherwise."""
+        """Show a case. former: the one before, whose layers are taken over where they fit, and removed otherwise.
+
+        left: layers in the viewer that show the case already; it is gone on with there.
+        """
         super().__init__(parent)
         self._viewer = viewer
         self.proposal = found.proposal
@@ -44,12 +53,16 @@ class OpenCase(QObject):
         # What is accepted is changed only after that is undone.
         self.decided = found.origin == "accepted"
         self.images, self.labels = list(found.images), list(found.labels)
-        self.took_over = former is not None and former.hand_over(self)
-        if not self.took_over:
-            if former is not None:
-                former.remove()
-            for layer in (*self.images, *self.labels):
-                viewer.add_layer(layer)
+        again = left is not None and all(layer in viewer.layers for layer in (*left.images, *left.labels))
+        if left is not None and again:
+            self.images, self.labels = list(left.images), list(left.labels)
+        self.took_over = not again and former is not None and former.hand_over(self)
+        if not self.took_over and former is not None:
+            former.remove()
+        for layer in (*self.images[:1], *self.labels) if again else ():
+            layer.visible = True
+        for layer in () if again or self.took_over else (*self.images, *self.labels):
+            viewer.add_layer(layer)
         self.brushes = [ThresholdBrush(layer, self.scan) for layer in self.labels if self._fits(layer)]
         for layer in self.labels:
             for name in _HINTS:
@@ -57,9 +70,8 @@ class OpenCase(QObject):
         viewer.layers.events.removed.connect(self._removed)
         self._choose_tools()
         self._tools = [str(layer.mode) for layer in self.labels]
-        if self.decided:
-            for layer in self.labels:
-                layer.editable = False
+        for layer in self.labels:
+            layer.editable = not self.decided
 
     @property
     def case(self) -> str:

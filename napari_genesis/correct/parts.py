@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Literal
 
 from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QButtonGroup, QComboBox, QFileDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QApplication,
+    QButtonGroup,
+    QComboBox,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from napari_genesis.correct.actions import Actions
 from napari_genesis.correct.case_page import CasePage
@@ -21,7 +31,11 @@ from napari_genesis.training.progress_panel import Notice
 WIDTH = 360
 _NEW, _OTHER = "new review", "open a review's folder…"
 PageName = Literal["setup", "queue", "case", "continue"]
-_TABS: dict[PageName, str] = {"queue": "Queue", "case": "Case", "continue": "Continue"}
+_TABS: dict[PageName, tuple[str, str]] = {
+    "queue": ("Queue", "All cases, in the order you choose; Return opens one."),
+    "case": ("Case", "The case that is open: structures, places and tools."),
+    "continue": ("Continue", "Train on what was accepted, and the Dice of all rounds."),
+}
 
 
 class ReviewParts(QWidget):
@@ -45,10 +59,11 @@ class ReviewParts(QWidget):
         self.reviews.activated.connect(self._activated)
         self.facts = SmallLabel()
         self.facts.setAccessibleName("about the review")
-        self.tabs = {name: QPushButton(words) for name, words in _TABS.items()}
+        self.tabs = {name: QPushButton(words) for name, (words, _) in _TABS.items()}
         self._group = QButtonGroup(self)
         for name, button in self.tabs.items():
             button.setCheckable(True)
+            button.setToolTip(_TABS[name][1])
             self._group.addButton(button)
             button.clicked.connect(lambda _=False, name=name: self.page_chosen.emit(name))
         self.setup, self.queue, self.case, self.continuing = SetupPage(), QueuePage(), CasePage(), ContinuePage()
@@ -67,13 +82,27 @@ class ReviewParts(QWidget):
         self.show_page("setup")
 
     def show_page(self, name: PageName) -> None:
-        """Show one page; the tabs are there for a review alone."""
+        """Show one page; the tabs are there for a review alone. The keyboard goes along, if it was on another page."""
+        goes_along = name != self.page and self._has_keyboard()
         self.page = name
         for page, widget in self.pages.items():
             widget.setVisible(page == name)
         self._tab_row.setVisible(name != "setup")
         if name in self.tabs:
             self.tabs[name].setChecked(True)
+        if goes_along:
+            first: dict[PageName, QWidget] = {
+                "setup": self.setup.scans,
+                "queue": self.queue.list,
+                "case": self.case.structures,
+                "continue": self.continuing.budget,
+            }
+            first[name].setFocus()
+
+    def _has_keyboard(self) -> bool:
+        focus = QApplication.focusWidget()
+        above = (self.reviews, *self.tabs.values())
+        return focus is not None and focus not in above and self.isAncestorOf(focus)
 
     def show_reviews(self, reviews: Sequence[Path], chosen: Path | None) -> None:
         """List the reviews of the workspace, and the one chosen, wherever it lies."""

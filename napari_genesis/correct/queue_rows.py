@@ -10,6 +10,7 @@ from napari_genesis.correct.kept import By, Shown
 
 if TYPE_CHECKING:
     from genesis_core.studies.review import CaseState, Proposal
+    from napari_genesis.correct.reviews import ReviewRead
 
 # Kind of a flag -> what the list says, in a word.
 FLAG_WORDS = {
@@ -106,3 +107,15 @@ def _row(proposal: Proposal, states: Mapping[str, CaseState], most: float) -> Ro
         "open" if state is None else state.state,
         state is not None and state.flagged,
     )
+
+
+def about_review(read: ReviewRead) -> str:
+    """Return where a review stands, in a line or two."""
+    known = {one.case for one in read.proposals}
+    # Accepted cases are not proposed for again.
+    known |= {case for case, state in read.states.items() if state.state == "accepted"}
+    last = read.rounds[-1].number if read.rounds else 0
+    since = f", {read.since} since round {last}" if read.since and last else ""
+    if not read.proposals:
+        return f"{read.accepted} accepted{since}. {read.run.name}, round {last}, has not drawn on these scans yet."
+    return f"{counted(read.states.values(), len(known))}{since}. Proposed by {read.run.name}, round {last}."

@@ -7,10 +7,10 @@ from typing import Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_genesis.correct.case_work import in_words
 from napari_genesis.correct.in_order import InOrder
 from napari_genesis.correct.parts import ReviewParts
 from napari_genesis.correct.reviews import Offer, ReviewRead, find_offer, read_review, reviews_folder
+from napari_genesis.correct.wording import in_words
 from napari_genesis.jobs.preparing import free_name
 from napari_genesis.preferences import read_preferences
 from napari_genesis.studio.computing import LatestOnly

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,18 +17,20 @@ from qtpy.QtWidgets import QApplication, QSizePolicy, QVBoxLayout, QWidget
 
 from genesis_core.errors import GenesisError
 from napari_genesis.contrast import widen_sliders
-from napari_genesis.correct.actions import KEYS
 from napari_genesis.correct.case_control import CaseControl
 from napari_genesis.correct.case_work import CaseWork
 from napari_genesis.correct.commands import as_line, rank_words
+from napari_genesis.correct.keeping import kept_of, show_kept
 from napari_genesis.correct.kept import Kept, default_file
+from napari_genesis.correct.keys import review_keys
 from napari_genesis.correct.parts import WIDTH, PageName, ReviewParts
 from napari_genesis.correct.place_box import PlaceBox
-from napari_genesis.correct.queue_rows import Row, counted, queue_rows
+from napari_genesis.correct.queue_rows import Row, about_review, queue_rows
 from napari_genesis.correct.ranking import Ranking, RankProgress
 from napari_genesis.correct.review_choice import ReviewChoice
 from napari_genesis.correct.reviews import ReviewRead
 from napari_genesis.correct.round_control import RoundControl
+from napari_genesis.correct.warming import take_back, warm_review
 from napari_genesis.dock_state import read_state, write_state
 from napari_genesis.preferences import on_preferences, read_preferences
 from napari_genesis.studio.computing import LatestOnly
@@ -59,8 +60,9 @@ class ReviewDock(QWidget):
         self.choice = ReviewChoice(self.parts, self.work.lane, kept.review, kept.run, self)
         self.round = RoundControl(self.parts, self.work.lane, self)
         self.ranking = Ranking(self)
-        self.lanes = (*self.choice.lanes, *self.round.lanes, *self.edits.lanes)
-        self.shortcuts = Shortcuts(self, self._keys())
+        self._warming = LatestOnly("genesis-review-warming", self)
+        self.lanes = (self._warming, *self.choice.lanes, *self.round.lanes, *self.edits.lanes)
+        self.shortcuts = Shortcuts(self, review_keys(self.cases))
         # Only while the dock is seen: Qt asks no shortcut of a hidden widget.
         self.shortcuts.reach_window(True)
         layout = QVBoxLayout(self)
@@ -69,7 +71,7 @@ class ReviewDock(QWidget):
         # napari fills the height of a dock that does not ask for it.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
         widen_sliders(napari_viewer)
-        self._show_kept()
+        show_kept(self.parts, kept)
         self._connect()
         end_preferences = on_preferences(self.choice.apply_preferences)
         end = weakref.finalize(self, _end, self.work, self.cases.box, self.lanes, end_preferences)
@@ -151,7 +153,7 @@ class ReviewDock(QWidget):
         else:
             self.rows = queue_rows(read.proposals, read.states, parts.queue.order, parts.queue.filter)
             parts.queue.show_rows(self.rows, self.cases.name, self._why_empty(read))
-            parts.facts.show_text(_about(read))
+            parts.facts.show_text(about_review(read))
         self._show_actions()
 
     def _why_empty(self, read: ReviewRead) -> str:
@@ -200,31 +202,13 @@ class ReviewDock(QWidget):
 
     # What is kept and copied.
 
-    def _show_kept(self) -> None:
-        kept, parts = self._kept, self.parts
-        parts.queue.choose(kept.by, kept.shown)
-        parts.case.places.choose(kept.places)
-        parts.case.tools.smallest.show_value(kept.smallest_ml)
-        parts.case.tools.radius.show_value(kept.radius)
-        parts.setup.choose_scans(kept.scans)
-
     def keep(self) -> None:
         """Write the state to its file; a problem is shown, nothing is raised."""
-        parts = self.parts
-        kept = Kept(
-            review=self.choice.folder if self.choice.has_looked else self._kept.review,
-            run=parts.setup.run or self._kept.run,
-            scans=parts.setup.folder,
-            by=parts.queue.order,
-            shown=parts.queue.filter,
-            places=parts.case.places.kind,
-            smallest_ml=float(parts.case.tools.smallest.value),
-            radius=float(parts.case.tools.radius.value),
-        )
+        review = self.choice.folder if self.choice.has_looked else self._kept.review
         try:
-            write_state(self._state_file, kept)
+            write_state(self._state_file, kept_of(self.parts, review, self._kept.run))
         except GenesisError as problem:
-            parts.show_trouble(str(problem))
+            self.parts.show_trouble(str(problem))
 
     def copy_command(self) -> None:
         """Put the same as a command on the clipboard."""
@@ -252,25 +236,6 @@ class ReviewDock(QWidget):
 
     # Putting together.
 
-    def _keys(self) -> dict[str, tuple[str, Callable[[], None]]]:
-        cases, places = self.cases, self.parts.case.places
-        keys: dict[str, tuple[str, Callable[[], None]]] = {
-            KEYS["next"]: ("next case to do", lambda: cases.step(1)),
-            KEYS["previous"]: ("previous case", lambda: cases.step(-1)),
-            KEYS["place"]: ("next place", lambda: places.step(1)),
-            KEYS["place back"]: ("previous place", lambda: places.step(-1)),
-            KEYS["accept"]: ("accept", cases.accept),
-            # Return of the keypad.
-            "Ctrl+Enter": ("accept", cases.accept),
-            KEYS["reject"]: ("reject", cases.reject),
-            KEYS["flag"]: ("flag", cases.flag),
-            KEYS["undo"]: ("undo the last decision", self.work.undo),
-        }
-        for number in range(9):
-            words = f"paint with structure {number + 1}"
-            keys[f"Alt+{number + 1}"] = (words, partial(cases.choose_number, number))
-        return keys
-
     def _connect(self) -> None:
         parts, actions, choice = self.parts, self.parts.buttons, self.choice
         choice.opened.connect(self._review_opened)
@@ -295,8 +260,8 @@ class ReviewDock(QWidget):
         actions.accept.connect(self.cases.accept)
         actions.reject.connect(self.cases.reject)
         actions.flag.connect(self.cases.flag)
-        actions.undo.connect(self.work.undo)
-        actions.give_up.connect(self.work.give_up_draft)
+        actions.undo.connect(self.cases.deciding.undo)
+        actions.give_up.connect(self.cases.deciding.give_up_draft)
         for signal in (actions.copy_command, actions.jobs.copy_command):
             signal.connect(self.copy_command)
         for signal in (actions.open_folder, actions.jobs.open_folder):
@@ -311,6 +276,7 @@ class ReviewDock(QWidget):
         """Look at the workspace while it is seen."""
         super().showEvent(event)
         self.choice.keep_looking(True)
+        self._warming.submit(warm_review)
 
     def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802
         """Keep the state and the draft; what runs goes on."""
@@ -320,18 +286,6 @@ class ReviewDock(QWidget):
         self.keep()
 
 
-def _about(read: ReviewRead) -> str:
-    """Return where a review stands, in a line or two."""
-    known = {one.case for one in read.proposals}
-    # Accepted cases are not proposed for again.
-    known |= {case for case, state in read.states.items() if state.state == "accepted"}
-    last = read.rounds[-1].number if read.rounds else 0
-    since = f", {read.since} since round {last}" if read.since and last else ""
-    if not read.proposals:
-        return f"{read.accepted} accepted{since}. {read.run.name}, round {last}, has not drawn on these scans yet."
-    return f"{counted(read.states.values(), len(known))}{since}. Proposed by {read.run.name}, round {last}."
-
-
 def _end(work: CaseWork, box: PlaceBox, lanes: Sequence[LatestOnly], preferences: Callable[[], None]) -> None:
     # The draft first: nothing that goes wrong after it may cost it.
     work.leave()
@@ -339,3 +293,4 @@ def _end(work: CaseWork, box: PlaceBox, lanes: Sequence[LatestOnly], preferences
         lane.close()
     preferences()
     box.close()
+    take_back()

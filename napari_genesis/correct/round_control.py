@@ -74,7 +74,10 @@ class RoundControl(QObject):
             return
         can = read is not None and read.accepted > 0 and not self.continuing.starting
         busy = self.continuing.jobs.is_busy(self._parts.continuing.choice.device)
-        controls.show_setup(can, "Continue when free" if busy else "Continue training")
+        missing = "Accept a case first, so that there is something new to learn."
+        controls.show_setup(
+            can, "Continue when free" if busy else "Continue training", "" if self.continuing.starting else missing
+        )
 
     def words(self, read: ReviewRead, runs: Path) -> list[str]:
         """Return the words of the command that does the same."""

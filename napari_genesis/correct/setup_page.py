@@ -23,7 +23,7 @@ from napari_genesis.apply.card_facts import summary
 from napari_genesis.apply.models import ModelEntry
 from napari_genesis.forms.control import SmallLabel
 from napari_genesis.forms.wheel import pass_wheel_on
-from napari_genesis.training.data_panel import dropped_path
+from napari_genesis.training.path_line import dropped_path
 
 _OTHER = "choose a run's folder…"
 _ABOUT = (

@@ -4,45 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QWidget
 
 from genesis_core.volumes.label_volume import Structure
+from napari_genesis.apply.structure_rows import StructureRows
 
-_SWATCH = 12
-_ROW = 22
 # Alt with a digit: digits alone are napari's tools.
 _KEYS = 9
 MINUS = "\N{MINUS SIGN}"
 
 
-class StructuresPanel(QTableWidget):
-    """chosen(Structure): a row was clicked. As high as its rows: what lies around it scrolls."""
+class StructuresPanel(StructureRows):
+    """chosen(Structure): a row was clicked, or Return pressed on it."""
 
     chosen = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(0, 3, parent)
+        super().__init__(("structure", "ml", "change"), parent)
         self.structures: tuple[Structure, ...] = ()
-        self.setAccessibleName("structures")
-        self.setHorizontalHeaderLabels(["structure", "ml", "change"])
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setTabKeyNavigation(False)
-        self.setShowGrid(False)
-        self.setIconSize(QSize(_SWATCH, _SWATCH))
-        for policy in (self.setVerticalScrollBarPolicy, self.setHorizontalScrollBarPolicy):
-            policy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        rows, columns = self.verticalHeader(), self.horizontalHeader()
-        assert rows is not None
-        assert columns is not None
-        rows.hide()
-        rows.setDefaultSectionSize(_ROW)
-        columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        columns.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-        columns.setHighlightSections(False)
         self.cellClicked.connect(lambda row, _: self.chosen.emit(self.structures[row]))
         self.cellActivated.connect(lambda row, _: self.chosen.emit(self.structures[row]))
 
@@ -51,17 +31,8 @@ class StructuresPanel(QTableWidget):
         self.structures = tuple(structures)
         self.setRowCount(len(self.structures))
         for row, one in enumerate(self.structures):
-            name = QTableWidgetItem(one.name)
-            if one.colour is not None:
-                picture = QPixmap(_SWATCH, _SWATCH)
-                picture.fill(QColor(*one.colour))
-                name.setIcon(QIcon(picture))
             key = f" Alt+{row + 1}." if row < _KEYS else ""
-            for column, item in enumerate((name, QTableWidgetItem("…"), QTableWidgetItem(""))):
-                item.setToolTip(f"Paint with {one.name} (number {one.value}).{key}")
-                if column:
-                    item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-                self.setItem(row, column, item)
+            self.show_row(row, one.name, one.colour, ("…", ""), f"Paint with {one.name} (number {one.value}).{key}")
         self.clearSelection()
         self.updateGeometry()
 
@@ -82,14 +53,6 @@ class StructuresPanel(QTableWidget):
             self.clearSelection()
         elif structure in self.structures:
             self.selectRow(self.structures.index(structure))
-
-    def sizeHint(self) -> QSize:  # noqa: N802
-        header = self.horizontalHeader()
-        top = header.sizeHint().height() if header is not None else _ROW
-        return QSize(200, top + _ROW * max(1, self.rowCount()) + 2 * self.frameWidth())
-
-    def minimumSizeHint(self) -> QSize:  # noqa: N802
-        return QSize(100, self.sizeHint().height())
 
 
 def _ml(value: float) -> str:

@@ -26,6 +26,7 @@ _PUBLIC = {
     "Model": "model.folder",
     "load_model": "model.folder",
     "import_weights": "model.import_weights",
+    "export_model": "model.export",
     "restore": "inference.restore",
     "segment": "inference.segment",
     "pretrain": "training.pretrain",
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from genesis_core.errors import GenesisError as GenesisError
     from genesis_core.inference.restore import restore as restore
     from genesis_core.inference.segment import segment as segment
+    from genesis_core.model.export import export_model as export_model
     from genesis_core.model.folder import Model as Model
     from genesis_core.model.folder import load_model as load_model
     from genesis_core.model.import_weights import import_weights as import_weights

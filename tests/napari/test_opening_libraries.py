@@ -1,4 +1,4 @@
-"""torch's libraries opened ahead of its import: they are there, torch is not, and the import works as ever."""
+"""Libraries opened ahead of their imports: they are there, the packages are not, and the imports work as ever."""
 
 from __future__ import annotations
 
@@ -24,3 +24,22 @@ def test_torch_is_imported_from_libraries_that_were_opened_before() -> None:
     done = subprocess.run([sys.executable, "-c", _CODE], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["libc10.so", "libtorch_cpu.so"]
+
+
+_READING = """
+import sys
+from napari_genesis.opening_libraries import open_reading_libraries
+opened = open_reading_libraries()
+assert "SimpleITK" not in sys.modules
+print(*[path.name.partition(".")[0] for path in opened])
+import llvmlite.binding, SimpleITK
+assert SimpleITK.Image(2, 2, SimpleITK.sitkUInt8).GetSize() == (2, 2)
+assert open_reading_libraries() == []
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names the libraries as Linux has them")
+def test_simpleitk_and_llvm_are_imported_from_libraries_that_were_opened_before() -> None:
+    done = subprocess.run([sys.executable, "-c", _READING], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["_SimpleITK", "libllvmlite"]

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic import BeforeValidator, Field
 
 from genesis_core.cli.output import Output
 from genesis_core.cli.scan_jobs import Tally, pending, run_jobs, scans_to_do, tell_tally
+from genesis_core.cli.segment_settings import STATED, SegmentSettings
 from genesis_core.cli.settings_command import settings_command
-from genesis_core.settings import Settings, Words, setting
 
 if TYPE_CHECKING:
     from genesis_core.inference.cases import CaseFiles
@@ -23,71 +22,6 @@ if TYPE_CHECKING:
     from genesis_core.model.card import ModelCard
     from genesis_core.model.folder import Model
     from genesis_core.volumes.scans import Scan
-
-
-def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str | Path) else value
-
-
-def _volumes(value: Any) -> Any:
-    """Read 0.5 as {all: 0.5}, and "liver=1,spleen=0.5" as a mapping."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return {"all": value}
-    if not isinstance(value, str):
-        return value
-    pairs = [part.strip().rpartition("=") for part in value.split(",")]
-    return {name or "all": number for name, _, number in pairs}
-
-
-Models = Annotated[tuple[Path, ...], Field(min_length=1), BeforeValidator(_one_or_more)]
-Millilitres = Annotated[dict[str, Annotated[float, Field(gt=0)]], BeforeValidator(_volumes)]
-
-
-class SegmentSettings(Settings):
-    """What `napari-genesis segment` is told."""
-
-    scan: Path = setting(..., "A scan (file or DICOM folder), or a folder of scans.")
-    model: Models = setting(..., "Runs or model folders; several, or the folds of one run, are averaged.")
-    out: Path = setting(..., "Folder for the results; subfolders are mirrored.")
-    overlap: float = setting(0.5, "Fraction of the patch that neighbouring windows share.", ge=0, le=0.95)
-    flips: Words = setting(
-        (), "Axes (x,y,z) along which mirrored views are averaged too; each doubles the time. Left and right are kept."
-    )
-    largest_component: Words = setting((), "Structures of which only the largest piece is kept: names, or all.")
-    fill_holes: Words = setting((), "Structures whose closed cavities are filled: names, or all.")
-    fill_slices: Words = setting((), "Structures whose holes within axial slices are filled: names, or all.")
-    minimum_ml: Millilitres = setting(
-        {}, "Pieces smaller than this are removed: 0.5 for all, or liver=1,spleen=0.5.", unit="ml"
-    )
-    structures: Words = setting((), "Structures to segment, of a model with a sigmoid: names; empty: all it knows.")
-    organ_rules: Literal["none", "suprem"] = setting(
-        "none", "Published post-processing, organ by organ: suprem, for the 32 classes of its models."
-    )
-    uncertainty: bool = setting(False, "Write maps of the uncertainty, and of the spread between predictions, too.")
-    format: Literal["nii.gz", "nrrd", "dicom_seg"] = setting(
-        "nii.gz", "Labels as NIfTI with a JSON of names, as Slicer's .seg.nrrd, or as DICOM SEG of a DICOM series."
-    )
-    device: str = setting("auto", "Where to compute: auto, cpu, cuda, cuda:1, mps.")
-    batch_size: int = setting(1, "Windows per forward pass; 1 for networks with batch statistics.", ge=1, le=256)
-    precision: Literal["float32", "bfloat16"] = setting("float32", "Number format of the network's arithmetic.")
-    skip_existing: bool = setting(False, "Leave out scans that are finished already.")
-    overwrite: bool = setting(False, "Replace results that are already there.")
-
-
-# What decides the voxels of a result, and is stated beside it.
-_STATED = {
-    "overlap",
-    "flips",
-    "largest_component",
-    "fill_holes",
-    "fill_slices",
-    "minimum_ml",
-    "structures",
-    "organ_rules",
-    "device",
-    "batch_size",
-    "precision",
-}
 
 
 @dataclass(frozen=True)
@@ -238,7 +172,7 @@ def _facts(settings: SegmentSettings, models: Sequence[Model], job: _Job) -> dic
         "id": job.id,
         "scans": [scan.relative if scan.relative != "." else job.name for scan in job.case.scans],
         "models": [{"name": model.card.name, "weights_sha256": model.card.weights_sha256} for model in models],
-        "settings": settings.model_dump(mode="json", include=_STATED),
+        "settings": settings.model_dump(mode="json", include=STATED),
     }
 
 

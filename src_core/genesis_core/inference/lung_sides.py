@@ -1,7 +1,7 @@
 """Telling a left lung from a right one in a mask of both, as the post-processing published with SuPreM does.
 
-Its steps and figures are those of that post-processing (Li et al. 2024, Liu et al. 2023), which counts voxels of 1.5 mm;
-the code is our own, and holds the figures in millimetres, on the scan's own grid.
+Its steps and figures are those of that post-processing (Li et al. 2024, Liu et al. 2023), which counts voxels of
+1.5 mm; the code is our own, and holds the figures in millimetres, on the scan's own grid.
 """
 
 from __future__ import annotations

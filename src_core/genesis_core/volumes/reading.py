@@ -17,7 +17,7 @@ from genesis_core.volumes.dicom.reading import read_dicom
 from genesis_core.volumes.dicom.series import find_series, series_header
 from genesis_core.volumes.formats.headers import Header, file_ending, file_header, may_be_dicom, parse_file
 from genesis_core.volumes.formats.payload import check_size, read_array, read_arrays
-from genesis_core.volumes.formats.stored import Stored
+from genesis_core.volumes.formats.stored import Stored, refuse_foreign_name
 from genesis_core.volumes.grid import is_sheared
 from genesis_core.volumes.resampling import straighten
 from genesis_core.volumes.volume import Volume
@@ -79,6 +79,8 @@ def read_frames(path: str | os.PathLike[str], *, resample_shear: bool = False) -
 
 
 def _is_dicom(path: Path) -> bool:
+    # Also of a folder, whose slices would be called damaged one by one.
+    refuse_foreign_name(path)
     return os.path.isdir(path) or (file_ending(path) is None and may_be_dicom(path))
 
 

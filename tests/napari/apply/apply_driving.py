@@ -52,7 +52,7 @@ def write_model(folder: Path, task: str, *, channels: Sequence[str] = (), seed: 
             **changes,
         }
     )
-    save_model(folder, create_network(network), card)
+    save_model(folder, create_network(card.network), card)
     return folder
 
 

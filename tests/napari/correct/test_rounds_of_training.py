@@ -52,6 +52,8 @@ def test_a_review_is_made_ranked_corrected_and_continued(
     assert "1 accepted case is new since round 0" in parts.continuing.what.text()
     assert parts.continuing.budget.itemText(0) == "suggested: 15 steps"
     parts.continuing.budget.setCurrentText("steps")
+    # It begins with a quarter of the whole training, whatever that was.
+    assert parts.continuing.choice.max_steps == 15
     parts.continuing.steps.show_value(4)
     dock.copy_command()
     clipboard = QApplication.clipboard()

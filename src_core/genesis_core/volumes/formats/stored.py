@@ -90,6 +90,7 @@ def checked_sizes(path: Path, sizes: tuple[int, ...]) -> None:
 
 def open_file(path: Path) -> BinaryIO:
     """Open a regular file for reading; every way to fail becomes a VolumeError that names it."""
+    refuse_foreign_name(path)
     try:
         status = os.stat(path)
         if stat.S_ISDIR(status.st_mode):
@@ -107,6 +108,22 @@ def open_file(path: Path) -> BinaryIO:
     except (OSError, ValueError) as problem:
         reason = getattr(problem, "strerror", None) or problem
         raise VolumeError(f"{path}: cannot be opened ({reason})") from None
+
+
+def refuse_foreign_name(path: Path) -> None:
+    """Raise VolumeError for a path that is not valid UTF-8.
+
+    SimpleITK ends the whole process over one, when it reads a scan of that name as when it writes a result that is
+    called like it.
+    """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        # Python holds bytes that are no UTF-8 as lone surrogates.
+        raise VolumeError(
+            f"{path}: its path is not valid UTF-8 (written by a system with another encoding): rename the file or "
+            "folder"
+        ) from None
 
 
 def read_start(path: Path, size: int) -> bytes:
