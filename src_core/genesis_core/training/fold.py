@@ -98,8 +98,7 @@ def train_fold(
         loop.plan(training)
     assert training.max_steps is not None
     write_settings(run, settings.model_copy(update={"training": training, "cases": cases}))
-    shared = batch_in_words(training, processes, getattr(settings.network, "norm", "instance"))
-    if shared:
+    if shared := batch_in_words(training, processes, getattr(settings.network, "norm", "instance")):
         loop.emit("processes", step=0, processes=processes.count, message=shared)
     for message in task.notes if not resume else ():
         loop.emit("warning", step=0, message=message)

@@ -24,7 +24,6 @@ from genesis_core.training.checkpoint import Progress, load_checkpoint, save_che
 from genesis_core.training.events import Event
 from genesis_core.training.failures import named_failure
 from genesis_core.training.prefetch import Prefetcher
-from genesis_core.training.previews import write_preview
 from genesis_core.training.process_failures import cause_of, ended_with_the_others
 from genesis_core.training.processes import ALONE, Processes, share_of
 from genesis_core.training.run_folder import RunFolder
@@ -32,6 +31,7 @@ from genesis_core.training.settings import TrainingSettings
 from genesis_core.training.stepping import Groups, NotANumberError, Step, Stepper
 from genesis_core.training.stopping import StopRequest
 from genesis_core.training.tensorboard import ScalarWriter
+from genesis_core.training.validating import Validation
 
 if TYPE_CHECKING:
     from torch import nn
@@ -84,6 +84,7 @@ class Training:
         self._last_words = last_words
         self.processes = processes
         self.stepper = Stepper(task, network, settings, self.device, groups, processes)
+        self._validation = Validation(task, run, processes, self.stepper.autocast, self.emit)
         self._averaged = averaged(network, settings.ema) if settings.ema is not None else None
         self._scalars: ScalarWriter | None = None
 
@@ -235,44 +236,12 @@ class Training:
         if timing:
             self.emit("timing", step=progress.step, **timing)
         network = self.result.eval()
-        figures = self.processes.on_main(lambda: self._figures(network))
-        progress.figures, progress.validated_step = figures, progress.step
-        monitored = next(iter(figures.values()))
-        # An untrained network is no result, however it scores.
-        is_best = progress.step > 0 and (progress.best is None or monitored < progress.best)
-        self.emit(
-            "validation",
-            step=progress.step,
-            **figures,
-            best=is_best and self.task.held_out,
-            data_wait=round(wait_share, 4),
-        )
-        self._show_preview(network, progress.step)
-        advice = self.task.advise(figures) if progress.step > 0 else None
-        if advice:
-            self.emit("warning", step=progress.step, message=advice)
-        if is_best:
-            progress.best, progress.best_step, progress.stale = monitored, progress.step, 0
-            if self.task.held_out:
-                self._save(self.run.checkpoints / "best.pt", progress)
-                if self.settings.keep == "best":
-                    self._keep(network, progress)
-        elif progress.step > 0:
-            progress.stale += 1
+        if self._validation.measure(network, progress, wait_share) and self.task.held_out:
+            self._save(self.run.checkpoints / "best.pt", progress)
+            if self.settings.keep == "best":
+                self._keep(network, progress)
         if self.settings.keep == "last" and progress.step > 0:
             self._keep(network, progress)
-
-    def _figures(self, network: nn.Module) -> dict[str, float]:
-        with self.stepper.autocast():
-            return self.task.validate(network)
-
-    def _show_preview(self, network: nn.Module, step: int) -> None:
-        if not self.processes.is_main:
-            return
-        with self.stepper.autocast():
-            arrays = self.task.preview(network)
-        if arrays:
-            self.emit("preview", step=step, file=write_preview(self.run, step, arrays))
 
     def _keep(self, network: nn.Module, progress: Progress) -> None:
         if self.processes.is_main:

@@ -215,8 +215,7 @@ def _train(
     resolved = {"training": training, "data": data.settings, "cases": data.cases}
     write_settings(run, settings.model_copy(update=resolved))
     loop.emit("corrupting", step=0, corrupt_on=engine.corrupt_on, message=engine.message)
-    shared = batch_in_words(training, processes, getattr(settings.network, "norm", "instance"))
-    if shared:
+    if shared := batch_in_words(training, processes, getattr(settings.network, "norm", "instance")):
         loop.emit("processes", step=0, processes=processes.count, message=shared)
     for message in (*([engine.note] if engine.note else ()), *task.notes, *_fallback_warning(task, settings)):
         loop.emit("warning", step=0, message=message)
