@@ -14,6 +14,7 @@ from genesis_core.atomic import replacing
 from genesis_core.errors import OutputExistsError, VolumeError
 from genesis_core.volumes.formats.headers import parse_file
 from genesis_core.volumes.formats.payload import read_array
+from genesis_core.volumes.formats.stored import refuse_foreign_name
 from genesis_core.volumes.resampling import plain, to_image
 from genesis_core.volumes.volume import Volume
 
@@ -27,9 +28,10 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], *, overwrite: boo
     geometry in single precision (1e-6 of each number), the others exactly. A .mhd puts its voxels into a file beside
     it. What was written is read back and compared before it gets its name.
     Returns the path. Raises OutputExistsError if the file exists and `overwrite` is false; VolumeError if the ending is
-    unknown, the folder is missing or not writable, or the disk is full.
+    unknown, the path is not valid UTF-8, the folder is missing or not writable, or the disk is full.
     """
     path = Path(path)
+    refuse_foreign_name(path)
     ending = next((ending for ending in WRITABLE_ENDINGS if path.name.lower().endswith(ending)), None)
     if ending is None:
         raise VolumeError(f"{path}: unknown ending; a volume can be written as {', '.join(WRITABLE_ENDINGS)}")

@@ -65,3 +65,10 @@ def test_commands_name_it_and_go_on(tmp_path: Path, command: str, capfd: pytest.
     if command == "segment":
         assert code == 1
         assert (tmp_path / "out" / "good.nii.gz").is_file()
+
+
+def test_nothing_is_written_under_such_a_name(tmp_path: Path) -> None:
+    volume = read_volume(_write(tmp_path))
+    with pytest.raises(VolumeError, match="not valid UTF-8"):
+        write_volume(volume, Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + FOREIGN + b".nii.gz")))
+    assert os.listdir(os.fsencode(tmp_path)) == [b"good.nii.gz"]
