@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from genesis_core.errors import NetworkError
 from genesis_core.networks.encoder_decoder import EncoderDecoder
@@ -73,18 +73,3 @@ class DynUNet(EncoderDecoder):
     def feature_channels(self) -> int:
         """Channels of the bottleneck."""
         return int(self.settings.filters[-1])
-
-    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As `EncoderDecoder.encode`."""
-        x = self._fit(x)
-        skips: list[Tensor] = []
-        for level in self.encoder[:-1]:
-            x = level(x)
-            skips.append(x)
-        return self.encoder[-1](x), skips
-
-    def decode(self, bottleneck: Tensor, skips: list[Tensor]) -> Tensor:
-        """As `EncoderDecoder.decode`."""
-        for level in self.decoder:
-            bottleneck = level(bottleneck, skips.pop())
-        return bottleneck

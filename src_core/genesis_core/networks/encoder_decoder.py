@@ -18,7 +18,9 @@ from genesis_core.networks.settings import NetworkSettings
 
 
 class EncoderDecoder(nn.Module):
-    """Base of the backbones. Each sets `settings`, `encoder`, `decoder` and `head`, and defines `encode` and `decode`.
+    """Base of the backbones. Each sets `settings`, `encoder`, `decoder` and `head`.
+
+    One whose levels meet in another way defines `encode` or `decode` itself.
 
     strides: per spatial axis, what the encoder divides it by in all; every axis of an input must be a multiple of its
     own, unless the settings say `pad`.
@@ -92,13 +94,22 @@ class EncoderDecoder(nn.Module):
     def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Return the bottleneck (batch, feature_channels, *space / strides) and the skips, finest first.
 
-        With `pad` these are of the padded size. Raises NetworkError as `forward`.
+        With `pad` these are of the padded size. The last level of the encoder gives the bottleneck, each other one a
+        skip. Raises NetworkError as `forward`.
         """
-        raise NotImplementedError
+        x = self._fit(x)
+        skips: list[Tensor] = []
+        for level in self.encoder[:-1]:
+            x = level(x)
+            skips.append(x)
+        bottleneck: Tensor = self.encoder[-1](x)
+        return bottleneck, skips
 
     def decode(self, bottleneck: Tensor, skips: list[Tensor]) -> Tensor:
-        """Return the last features before the head; skips are taken off the list as they are used."""
-        raise NotImplementedError
+        """Return the last features before the head; skips are taken off the list as they are used, one a level."""
+        for level in self.decoder:
+            bottleneck = level(bottleneck, skips.pop())
+        return bottleneck
 
     def forward_features(self, x: Tensor) -> Tensor:
         """Return the bottleneck alone, without the decoder (classification)."""

@@ -153,18 +153,3 @@ class NNUNet(EncoderDecoder):
     def feature_channels(self) -> int:
         """Channels of the bottleneck."""
         return int(self.settings.filters[-1])
-
-    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As `EncoderDecoder.encode`."""
-        x = self._fit(x)
-        skips: list[Tensor] = []
-        for level in self.encoder[:-1]:
-            x = level(x)
-            skips.append(x)
-        return self.encoder[-1](x), skips
-
-    def decode(self, bottleneck: Tensor, skips: list[Tensor]) -> Tensor:
-        """As `EncoderDecoder.decode`."""
-        for level in self.decoder:
-            bottleneck = level(bottleneck, skips.pop())
-        return bottleneck

@@ -225,15 +225,6 @@ class ResNet(EncoderDecoder):
         """Channels of the bottleneck: 512 up to 34 layers, 2048 from 50 on."""
         return int(8 * self.settings.width * self.settings.build.expansion)
 
-    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As `EncoderDecoder.encode`."""
-        x = self._fit(x)
-        skips: list[Tensor] = []
-        for level in self.encoder[:-1]:
-            x = level(x)
-            skips.append(x)
-        return self.encoder[-1](x), skips
-
     def decode(self, bottleneck: Tensor, skips: list[Tensor]) -> Tensor:
         """As `EncoderDecoder.decode`."""
         for level in self.decoder:

@@ -93,15 +93,6 @@ class SegResNet(EncoderDecoder):
         """Channels of the bottleneck, 128 for SuPreM's network."""
         return int(self.settings.width * 2 ** (len(self.settings.blocks_down) - 1))
 
-    def encode(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """As `EncoderDecoder.encode`."""
-        x = self._fit(x)
-        skips: list[Tensor] = []
-        for level in self.encoder[:-1]:
-            x = level(x)
-            skips.append(x)
-        return self.encoder[-1](x), skips
-
     def decode(self, bottleneck: Tensor, skips: list[Tensor]) -> Tensor:
         """As `EncoderDecoder.decode`."""
         for level in self.decoder[:-1]:
