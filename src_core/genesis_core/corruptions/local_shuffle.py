@@ -52,9 +52,13 @@ class LocalShuffle(Corruption):
         from genesis_core.randomness import stream
 
         windows = np.empty((6, self.windows), np.int64)
-        axes = np.array((shape, self.largest(shape)), np.int64)
-        list_windows(np.uint64(stream(key, "windows")), axes, windows)
+        list_windows(np.uint64(stream(key, "windows")), self._axes(shape), windows)
         return windows
+
+    def _axes(self, shape: Shape3) -> NDArray[np.int64]:
+        import numpy as np
+
+        return np.array((shape, self.largest(shape)), np.int64)
 
     def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
         import numpy as np
@@ -62,15 +66,12 @@ class LocalShuffle(Corruption):
         from genesis_core.corruptions.kernels.shuffle import shuffle_windows
         from genesis_core.randomness import stream
 
-        _, depth, rows, columns = source.shape
-        windows = self.list_windows((depth, rows, columns), key)
-        order = np.uint64(stream(key, "order"))
+        axes = self._axes((source.shape[1], source.shape[2], source.shape[3]))
+        windows, order = np.uint64(stream(key, "windows")), np.uint64(stream(key, "order"))
         # Windows read the volume as it was, so working in place needs a copy of it.
         original = source.copy() if source is out else source
-        if original is source:
-            np.copyto(out, source)
         for channel in range(len(out)):
-            shuffle_windows(original[channel].reshape(-1), out[channel].reshape(-1), rows, columns, windows, order)
+            shuffle_windows(original[channel].reshape(-1), out[channel].reshape(-1), axes, self.windows, windows, order)
 
     def on_device(self) -> DeviceVersion:
         from genesis_core.corruptions.torch_engine.shuffling import ShuffleOnDevice

@@ -39,13 +39,18 @@ class Curve(Decided):
 
         source = np.ascontiguousarray(intensities, np.float32)
         out = np.empty_like(source)
-        self._look_up(source.reshape(-1), out.reshape(-1))
+        self._map(source.reshape(-1), out.reshape(-1))
         return out
 
-    def _look_up(self, source: NDArray[np.float32], out: NDArray[np.float32]) -> None:
-        from genesis_core.corruptions.kernels.curve import look_up
+    def _map(self, source: NDArray[np.float32], out: NDArray[np.float32]) -> None:
+        from genesis_core.corruptions.kernels.curve import map_curve
 
-        look_up(source, out, *self.table())
+        map_curve(source, out, *self._rising(), self.decreasing)
+
+    def _rising(self) -> tuple[float, float, float, float]:
+        # The table knows rising curves and their mirror images.
+        y1, y2 = (1.0 - self.first.y, 1.0 - self.second.y) if self.decreasing else (self.first.y, self.second.y)
+        return self.first.x, y1, self.second.x, y2
 
     def table(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.int32]]:
         """Return the curve as a table, (base, slope, child): see `kernels.curve`."""
@@ -55,9 +60,7 @@ class Curve(Decided):
 
         base, slope = np.empty(CAPACITY, np.float32), np.empty(CAPACITY, np.float32)
         child = np.empty(CAPACITY, np.int32)
-        # The table knows rising curves and their mirror images.
-        y1, y2 = (1.0 - self.first.y, 1.0 - self.second.y) if self.decreasing else (self.first.y, self.second.y)
-        build_table(self.first.x, y1, self.second.x, y2, self.decreasing, base, slope, child)
+        build_table(*self._rising(), self.decreasing, base, slope, child)
         return base, slope, child
 
 
@@ -84,7 +87,7 @@ class Nonlinear(Corruption):
         return Curve(first=Point(x=u[0], y=u[1]), second=Point(x=u[2], y=u[3]), decreasing=u[4] < self.decreasing)
 
     def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
-        decided._look_up(source.reshape(-1), out.reshape(-1))
+        decided._map(source.reshape(-1), out.reshape(-1))
 
     def on_device(self) -> DeviceVersion:
         from genesis_core.corruptions.torch_engine.curves import CurvesOnDevice

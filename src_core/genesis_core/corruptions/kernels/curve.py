@@ -251,3 +251,29 @@ def look_up(
                     out[at + lane] = _descend(out[at + lane], scale, base, slope, child)
     for at in range(whole, source.size):
         out[at] = _descend(source[at], scale, base, slope, child)
+
+
+@compiled(
+    types.void,
+    READ_F32,
+    WRITE_F32,
+    types.float64,
+    types.float64,
+    types.float64,
+    types.float64,
+    types.boolean,
+)
+def map_curve(
+    source: NDArray[np.float32],
+    out: NDArray[np.float32],
+    x1: float,
+    y1: float,
+    x2: float,
+    y2: float,
+    decreasing: bool,
+) -> None:
+    """Map every value of `source` through a curve: `build_table` and `look_up` with one return to Python's lock."""
+    base, slope = np.empty(CAPACITY, np.float32), np.empty(CAPACITY, np.float32)
+    child = np.empty(CAPACITY, np.int32)
+    build_table(x1, y1, x2, y2, decreasing, base, slope, child)
+    look_up(source, out, base, slope, child)

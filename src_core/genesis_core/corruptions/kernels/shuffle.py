@@ -30,13 +30,8 @@ def mix(value: np.uint64) -> np.uint64:
     return value ^ (value >> _S31)
 
 
-@compiled(types.void, types.uint64, READ_I64_2D, WRITE_I64_2D)
-def list_windows(key: np.uint64, axes: NDArray[np.int64], windows: NDArray[np.int64]) -> None:
-    """Fill `windows`, of shape (6, n), with first voxels (z, y, x) and sizes (z, y, x).
-
-    axes: (2, 3): the volume's shape, and the largest window along each axis. Sizes are uniform in 1..largest, first
-    voxels uniform over the places where the window lies inside.
-    """
+@inlined
+def _make_windows(key: np.uint64, axes: NDArray[np.int64], windows: NDArray[np.int64]) -> None:
     for axis in range(3):
         length = np.uint64(axes[0, axis])
         largest = np.uint64(axes[1, axis])
@@ -45,6 +40,16 @@ def list_windows(key: np.uint64, axes: NDArray[np.int64], windows: NDArray[np.in
             size = _ONE + (((value >> _HALF) * largest) >> _HALF)
             windows[axis, index] = np.int64(((value & _LOW) * (length - size + _ONE)) >> _HALF)
             windows[3 + axis, index] = np.int64(size)
+
+
+@compiled(types.void, types.uint64, READ_I64_2D, WRITE_I64_2D)
+def list_windows(key: np.uint64, axes: NDArray[np.int64], windows: NDArray[np.int64]) -> None:
+    """Fill `windows`, of shape (6, n), with first voxels (z, y, x) and sizes (z, y, x).
+
+    axes: (2, 3): the volume's shape, and the largest window along each axis. Sizes are uniform in 1..largest, first
+    voxels uniform over the places where the window lies inside.
+    """
+    _make_windows(key, axes, windows)
 
 
 @inlined
@@ -141,24 +146,27 @@ def _scatter_at_the_end(
                 at += 1
 
 
-@compiled(types.void, READ_F32, WRITE_F32, types.int64, types.int64, READ_I64_2D, types.uint64)
+@compiled(types.void, READ_F32, WRITE_F32, READ_I64_2D, types.int64, types.uint64, types.uint64)
 def shuffle_windows(
     source: NDArray[np.float32],
     out: NDArray[np.float32],
-    rows: int,
-    columns: int,
-    windows: NDArray[np.int64],
+    axes: NDArray[np.int64],
+    count: int,
     key: np.uint64,
+    order: np.uint64,
 ) -> None:
-    """Permute the voxels of every window of `source` and write them to `out`, window after window.
+    """Write `source` with the voxels of every window permuted to `out`, window after window.
 
-    source, out: one channel, flat, of shape (z, rows, columns); two arrays, `out` already holding a copy of `source`.
-    windows: (6, n), as `list_windows` makes them. The order inside a window is an inside-out Fisher-Yates shuffle.
+    source, out: one channel, flat; two arrays. axes, key: as in `list_windows`; there are `count` windows. order: the
+    stream of orders. The order inside a window is an inside-out Fisher-Yates shuffle. Copy, list and shuffle are one
+    kernel, because each return to Python may have to wait for its lock.
     """
+    out[:] = source
+    windows = np.empty((6, count), np.int64)
+    _make_windows(key, axes, windows)
+    rows, columns = axes[0, 1], axes[0, 2]
     plane = rows * columns
-    largest = 1
-    for index in range(windows.shape[1]):
-        largest = max(largest, windows[3, index] * windows[4, index] * windows[5, index])
+    largest = axes[1, 0] * axes[1, 1] * axes[1, 2]
     window = np.empty(largest + LANES, np.float32)
     hashes = np.empty(max(_BLOCK, largest // 2 + 2), np.uint64)
     halves = hashes.view(np.uint32)
@@ -172,7 +180,7 @@ def shuffle_windows(
             made += used // 2
             used &= 1
             for item in range(hashes.size):
-                hashes[item] = mix(key + np.uint64(made + item + 1) * _GOLDEN)
+                hashes[item] = mix(order + np.uint64(made + item + 1) * _GOLDEN)
         last = start + (size[0] - 1) * plane + (size[1] - 1) * columns
         room = last + (size[2] + LANES - 1) // LANES * LANES <= source.size
         if room:
