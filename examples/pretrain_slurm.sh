@@ -22,12 +22,16 @@ shift 2
 # Best on a disk of the node's own: scans are prepared there once, by one process a node.
 export GENESIS_CACHE=${GENESIS_CACHE:-${TMPDIR:-/tmp}/genesis_cache}
 
+# What an earlier job left behind; whatever differs afterwards is this job's.
+before=$(cat "$run/status.json" 2>/dev/null)
 # One task a GPU; where one is lost, Slurm ends the others instead of letting them wait.
 srun --kill-on-bad-exit=1 napari-genesis pretrain "$scans" --out "$run" --resume auto "$@"
 code=$?
 
-# Stopped because the time was up, not because somebody asked for it (napari-genesis runs stop): go on later.
-if grep -q '"state": "stopped"' "$run/status.json" 2>/dev/null && [ ! -e "$run/stop" ]; then
+# Stopped because the time was up, not because somebody asked for it (napari-genesis runs stop): go on later. A job that
+# never got as far as training is not queued again, for it might go on like that for ever.
+after=$(cat "$run/status.json" 2>/dev/null)
+if [ "$after" != "$before" ] && [[ $after == *'"state": "stopped"'* ]] && [ ! -e "$run/stop" ]; then
     scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"

@@ -49,7 +49,7 @@ def examine(settings: DoctorSettings) -> dict[str, Any]:
     from genesis_core.inference.predictor import choose_device
     from genesis_core.parallel import available_cores
     from genesis_core.sampling.cache import cache_folder
-    from genesis_core.training.hardware import native_bfloat16
+    from genesis_core.training.hardware import native_bfloat16, resolve_precision
 
     speed = sub_volumes_per_second(Recipe.genesis(), settings.patch_size)
     device = str(choose_device("auto"))
@@ -62,6 +62,7 @@ def examine(settings: DoctorSettings) -> dict[str, Any]:
         "gpu": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
         "cores": available_cores(),
         "native_bfloat16": native_bfloat16(device),
+        "precision": resolve_precision("auto", device),
         "memory_gib": round(psutil.virtual_memory().total / _GIB, 1),
         "memory_free_gib": round(psutil.virtual_memory().available / _GIB, 1),
         "cache_folder": str(folder),
@@ -93,8 +94,10 @@ def _step_seconds(settings: DoctorSettings, device: str) -> float:
     import torch
 
     from genesis_core.networks.unet3d import UNet3D
-    from genesis_core.training.hardware import native_bfloat16
+    from genesis_core.training.arithmetic import autocast
+    from genesis_core.training.hardware import resolve_precision
 
+    precision = resolve_precision("auto", device)
     network = UNet3D(width=settings.width, norm="batch").to(device)
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
     batch = torch.rand(settings.batch_size, 1, *settings.patch_size, device=device)
@@ -102,12 +105,14 @@ def _step_seconds(settings: DoctorSettings, device: str) -> float:
     for _ in range(5):
         began = time.perf_counter()
         optimiser.zero_grad()
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=native_bfloat16(device)):
+        with autocast(precision, torch.device(device)):
             loss = torch.nn.functional.mse_loss(network(batch).float().sigmoid(), batch)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        if device != "cpu":
-            torch.cuda.synchronize()
+        if device.startswith("cuda"):
+            torch.cuda.synchronize(device)
+        elif device.startswith("mps"):
+            torch.mps.synchronize()
         times.append(time.perf_counter() - began)
     return statistics.median(times[1:])
 
@@ -119,7 +124,7 @@ def _advice(facts: dict[str, Any], settings: DoctorSettings) -> list[str]:
             "No GPU was found: train with --width 8 or 16 and a budget of hours, or pre-train on another machine and "
             "apply the model here."
         )
-    if not facts["native_bfloat16"]:
+    if facts["precision"] == "float32":
         advice.append("This device does not compute bfloat16 natively: training uses float32, about half as fast.")
     if facts["memory_free_gib"] < 4:
         advice.append(f"Only {facts['memory_free_gib']} GiB of memory are free: use a smaller batch, patch or width.")

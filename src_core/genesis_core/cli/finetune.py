@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from genesis_core.cli.interrupting import parent_option
+from genesis_core.cli.interrupting import parent_option, stopped_by_signals
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
 from genesis_core.cli.several_processes import in_several, is_silent, processes_option
@@ -37,7 +37,8 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
     if code is not None:
         return code
     keep_freed_memory()
-    with TrainingReport(output) as report:
+    # The run itself turns signals into a checkpoint; this is for the moments before and after it.
+    with stopped_by_signals(), TrainingReport(output) as report:
         run = run_finetuning(settings, report=report)
     if is_silent():
         return 0
@@ -50,7 +51,7 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
 
         refuse_twins(run)
 
-        with TrainingReport(output) as report:
+        with stopped_by_signals(), TrainingReport(output) as report:
             answers = train_twins(run, report=report)
         if answers is None:
             output.say(f"go on with: napari-genesis finetune --resume --twins --out {run.path}")

@@ -36,8 +36,12 @@ class TrainingReport:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._end_bar()
+
+    def _end_bar(self) -> None:
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
     def __call__(self, event: dict[str, Any]) -> None:
         said = event.get("said")
@@ -57,6 +61,8 @@ class TrainingReport:
         begun = f"resumed at step {event['step']}" if event["resumed"] else "started"
         self._say(f"{begun}; {event['total_steps']} steps in all")
         if self._output.is_terminal:
+            # Another fold of the run has had one.
+            self._end_bar()
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -87,9 +93,8 @@ class TrainingReport:
         held_out = "loss" in event
         loss = event["loss"] if held_out else event["train_loss"]
         name = "validation" if held_out else "check on training scans (none are held out)"
-        self._say(
-            f"step {event['step']}: {name} loss {loss:.5f}{_details(event)}{', best so far' if event['best'] else ''}"
-        )
+        best = ", best so far" if event["best"] else ""
+        self._say(f"step {event['step']}: {name} loss {_number(loss)}{_details(event)}{best}")
 
     def _on_timing(self, event: dict[str, Any]) -> None:
         shares = ", ".join(f"{stage} {_percent(event[stage])}" for stage in _STAGES)
@@ -163,12 +168,17 @@ def _percent(share: float) -> str:
     return "under 1 %" if 0 < share < 0.005 else f"{share:.0%}".replace("%", " %")
 
 
+def _number(value: float | None, digits: int = 5) -> str:
+    """Return a figure of an event, in which None stands for what is not a number."""
+    return "not a number" if value is None else f"{value:.{digits}f}"
+
+
 def _details(event: dict[str, Any]) -> str:
     """What a task's validation tells beside its loss."""
     if "return_mean" in event:
         return (
-            f" (return input {event['return_input']:.5f}, return mean {event['return_mean']:.5f}), "
-            f"spread {event['spread']:.2f}"
+            f" (return input {_number(event['return_input'])}, return mean {_number(event['return_mean'])}), "
+            f"spread {_number(event['spread'], 2)}"
         )
     dice = {key.removeprefix("dice_"): value for key, value in event.items() if key.startswith("dice_")}
     return f", Dice {_dice(dice)}" if dice else ""

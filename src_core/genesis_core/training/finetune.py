@@ -206,7 +206,8 @@ def _train_folds(
                 report(event)
 
         try:
-            train_fold(fold, prepared, number, request, told, resume=resume, alive=alive, processes=processes)
+            if not processes.on_main(partial(_is_done, fold, prepared, number)):
+                train_fold(fold, prepared, number, request, told, resume=resume, alive=alive, processes=processes)
         finally:
             fold.close()
         status = processes.share(fold.status())
@@ -224,6 +225,12 @@ def _train_folds(
     if report:
         report(event)
     run.set_status("finished", steps, steps, message)
+
+
+def _is_done(fold: RunFolder, prepared: PreparedSet, number: int) -> bool:
+    """Whether a fold was trained and scored before: its model is the one that its figures are of."""
+    scored = not prepared.splits[number].validation or read_scores(fold.path / FILE) is not None
+    return fold.is_run and fold.status().state == "finished" and scored
 
 
 def _find_or_make(fold: RunFolder) -> bool:

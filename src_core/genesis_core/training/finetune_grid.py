@@ -34,7 +34,9 @@ def choose_grid(
     usual = facts.median_spacing
     wanted = _wanted_extent(facts)
     spacing: Triple | None
-    if given.spacing is not None:
+    if given.spacing == "as scanned":
+        spacing, why = None, "as scanned: as you set it."
+    elif given.spacing is not None:
         spacing, why = given.spacing, "as you set it."
     elif all(is_close(one, usual) for one in facts.spacings):
         spacing, why = None, "as scanned: all cases have nearly the same."

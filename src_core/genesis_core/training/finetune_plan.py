@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from genesis_core.networks.settings import UNet3DSettings
 from genesis_core.training.finetune_grid import LOWEST_PATCH, Size, choose_grid, is_close, mm_text, shrunk, size_text
@@ -39,7 +39,7 @@ class Machine:
 class Given:
     """What the user has decided; None: to be planned."""
 
-    spacing: Triple | None = None
+    spacing: Triple | Literal["as scanned"] | None = None
     patch: Size | None = None
     width: int | None = None
     norm: str | None = None

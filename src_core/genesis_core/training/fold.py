@@ -19,13 +19,14 @@ from genesis_core.training.run_settings import write_settings
 from genesis_core.training.saying import forward
 from genesis_core.training.settings import DEFAULT_STEPS
 from genesis_core.training.stopping import StopRequest
-from genesis_core.training.together import batch_in_words, with_processes
+from genesis_core.training.together import batch_in_words, threads_here, with_processes
 
 if TYPE_CHECKING:
     from torch import nn
 
     from genesis_core.model.card import ModelCard
     from genesis_core.training.loop import Training
+    from genesis_core.training.stepping import Groups
     from genesis_core.training.transfer import TransferReport
 
 # Steps timed before a training, and the part of a time budget its steps may plan for: the rest is validation.
@@ -57,10 +58,12 @@ def train_fold(
 
     cases, start = prepared.splits[number], prepared.start
     settings = processes.on_main(lambda: _fold_settings(run, prepared, cases, resume))
+    # Without it a fold that is killed in its first moments would be no run that can go on.
+    write_settings(run, settings)
     say = forward(run, report)
     begun = resume and processes.share((run.checkpoints / "last.pt").exists())
     training = with_processes(settings.training, processes, begun=begun)
-    torch.set_num_threads(training.threads or 1)
+    torch.set_num_threads(threads_here(training, processes))
     precision = processes.share(resolve_precision(training.precision, start.device))
     training = training.model_copy(update={"precision": precision})
     seed = settings.seed + number
@@ -78,7 +81,7 @@ def train_fold(
         validation_samples=settings.validation_samples,
         batch_size=training.batch_size,
     )
-    network, groups = _network(settings, prepared, number, say, first=not resume)
+    network, groups = _network(settings, prepared, number, say, first=not begun)
     network.to(start.device)
     check_patch(network, settings.network.in_channels, settings.sampling.patch_size)
     loop = Training(
@@ -93,16 +96,16 @@ def train_fold(
         groups=groups,
         processes=processes,
     )
-    if not resume or training.max_steps is None:
+    if not begun or training.max_steps is None:
         training = training.model_copy(update={"max_steps": _steps(loop, training.max_steps, training.max_hours)})
         loop.plan(training)
     assert training.max_steps is not None
     write_settings(run, settings.model_copy(update={"training": training, "cases": cases}))
     if shared := batch_in_words(training, processes, getattr(settings.network, "norm", "instance")):
         loop.emit("processes", step=0, processes=processes.count, message=shared)
-    for message in task.notes if not resume else ():
+    for message in task.notes if not begun else ():
         loop.emit("warning", step=0, message=message)
-    outcome = loop.train(training.max_steps, request, resume=resume)
+    outcome = loop.train(training.max_steps, request, resume=begun)
 
     def score() -> None:
         if read_scores(run.path / FILE) is None:
@@ -117,21 +120,21 @@ def train_fold(
 def _fold_settings(run: RunFolder, prepared: PreparedSet, cases: Cases, resume: bool) -> FinetuneSettings:
     from genesis_core.training.run_settings import read_settings
 
+    training = prepared.settings.training
     if resume and run.is_run:
         stored = read_settings(run)
         assert isinstance(stored, FinetuneSettings)
         # Steps were planned by timing; timing again would plan others.
-        training = stored.training.model_copy(update={"max_hours": prepared.settings.training.max_hours})
-        return prepared.settings.model_copy(update={"cases": cases, "folds": 1, "training": training})
+        training = stored.training
     hours = prepared.settings.training.max_hours
     share = None if hours is None else hours / len(prepared.splits)
-    training = prepared.settings.training.model_copy(update={"max_hours": share})
+    training = training.model_copy(update={"max_hours": share})
     return prepared.settings.model_copy(update={"cases": cases, "folds": 1, "training": training})
 
 
 def _network(
     settings: FinetuneSettings, prepared: PreparedSet, number: int, say: Any, *, first: bool
-) -> tuple[nn.Module, Callable[[nn.Module], list[dict[str, Any]]] | None]:
+) -> tuple[nn.Module, Groups | None]:
     """Build the network and put the source's weights into it; return it and how its parameters are grouped."""
     from genesis_core.networks.initialisation import initialise
     from genesis_core.networks.registry import create_network
@@ -155,8 +158,7 @@ def _network(
     if freezing.freeze == "nothing" and freezing.layer_decay == 1:
         return network, None
     transferred = frozenset((*done.taken, *done.inflated))
-    steps = settings.training.max_steps or DEFAULT_STEPS
-    return network, lambda one: parameter_groups(one, freezing, transferred, steps)
+    return network, lambda one, steps: parameter_groups(one, freezing, transferred, steps)
 
 
 def _go_on(network: nn.Module, prepared: PreparedSet, number: int) -> tuple[TransferReport, str]:
@@ -219,6 +221,7 @@ def _score(
             model,
             [prepared.cases[name] for name in cases.validation],
             prepared.target,
+            prepared.found.structures,
             device=prepared.start.device,
             precision=settings.training.precision,
             report=lambda case, dice: say(

@@ -10,6 +10,8 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 # Compute capability of the first GPUs with tensor cores for float16 (Volta). Source: NVIDIA, CUDA C programming guide.
 _TENSOR_CORES = 7
+# And of the first that compute in bfloat16; all that ROCm supports do.
+_AMPERE = 8
 
 
 def native_bfloat16(device: str) -> bool:
@@ -17,7 +19,8 @@ def native_bfloat16(device: str) -> bool:
     import torch
 
     if device.startswith("cuda"):
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+        # torch's own question is about the current GPU alone.
+        return torch.version.hip is not None or bool(torch.cuda.get_device_capability(device)[0] >= _AMPERE)
     if device == "cpu":
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
     return False

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from genesis_core.model.folder import Model
     from genesis_core.targets.segmentation_target import Target
-    from genesis_core.volumes.label_volume import LabelVolume
+    from genesis_core.volumes.label_volume import LabelVolume, Structure
     from genesis_core.volumes.labelled.case import Case
 
 FILE = "held_out.json"
@@ -44,6 +44,7 @@ def score_held_out(
     model: Model,
     cases: Sequence[Case],
     target: Target,
+    structures: Sequence[Structure],
     *,
     device: str,
     precision: Any,
@@ -52,28 +53,33 @@ def score_held_out(
 ) -> HeldOut:
     """Segment every case whole and return its Dice per structure.
 
+    structures: the set's own list; places of one called "ignore" count neither for nor against the model.
     report: called with the pseudonym and the Dice of each case.
     Raises Stopped if `stop` says so between windows; VolumeError if a case cannot be read any more.
     """
     from genesis_core.inference.segment import segment
     from genesis_core.metrics.overlap import overlap
+    from genesis_core.sampling.labelled_cache import IGNORE
     from genesis_core.volumes.labelled.reading_cases import read_case
     from genesis_core.volumes.labelled.splitting import subject_id
 
     scores: Scores = {}
     for case in cases:
-        found = read_case(case, target.structures)
+        found = read_case(case, structures)
         if found.label is None:
             continue
         result = segment(model, found.images, device=device, precision=precision, stop=stop)
         predicted = {structure.name: structure for structure in result.labels.structures}
+        ignored = [one for one in found.label.structures if one.name.lower() == IGNORE]
+        known = ~found.label.mask(ignored[0]) if ignored else None
         members = {region.name: region.members for region in target.regions}
         dice: dict[str, float | None] = {}
         for name, structure in predicted.items():
             reference = _drawn(found.label, members.get(name, (name,)))
             # A structure that nobody looked for in this case has no figure.
             if reference is not None:
-                value = overlap(result.labels.mask(structure), reference).dice
+                mask = result.labels.mask(structure)
+                value = (overlap(mask, reference) if known is None else overlap(mask & known, reference & known)).dice
                 dice[name] = None if value is None else round(value, 5)
         scores[case.id] = dice
         report(case.id, dice)

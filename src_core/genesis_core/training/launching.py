@@ -26,8 +26,9 @@ _STOPPED = 130
 def launch(count: int, arguments: Sequence[str], run: Path) -> int:
     """Run `python -m genesis_core` with `arguments` in `count` processes, which train `run`; return its exit code.
 
-    0: done; 130: stopped on request; else that of the first process that failed. SIGINT, SIGTERM and SIGUSR1 are passed
-    on. Raises TrainingError if the first process was killed, and could not say how it ended.
+    0: done; 130: stopped on request; 1: failed while it was to stop; else that of the first process that failed.
+    SIGINT, SIGTERM and SIGUSR1 are passed on. Raises TrainingError if the first process was killed, and could not say
+    how it ended.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
@@ -63,7 +64,10 @@ def launch(count: int, arguments: Sequence[str], run: Path) -> int:
         codes = [problem.failures[rank].exitcode for rank in sorted(problem.failures)]
         return next((code for code in codes if code > 0), 1)
     except SignalException:
-        return _STOPPED
+        # The processes had time to end by themselves: stopped, finished just then, or failed on the way.
+        folder = RunFolder(run)
+        state = folder.status().state if folder.is_run else "stopped"
+        return {"finished": 0, "failed": 1}.get(state, _STOPPED)
     finally:
         if before is not None:
             signal.signal(signal.SIGUSR1, before)

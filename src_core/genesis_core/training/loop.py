@@ -53,7 +53,7 @@ class Training:
 
     save_model: called with the network and its figures: at each new best, or, with `keep` "last", at each validation;
     and at the end where nothing is held out. report: receives every event as it is written. groups: makes the
-    optimiser's parameter groups of a network (`parameter_groups`); None: all parameters alike. last_words: asked at the
+    optimiser's parameter groups (`parameter_groups`); None: all parameters alike. last_words: asked at the
     end of a finished run what the user should know about it. The network must be on `device` already. processes: those
     that train it together, each with the same arguments; the first one writes and reports, validates and saves.
     """
@@ -79,6 +79,9 @@ class Training:
         self.run = run
         self.seed = seed
         self.device = torch.device(device)
+        if self.device.type == "cuda" and self.device.index is not None:
+            # Events, streams and libraries' workspaces are made on the current GPU, whatever the tensors are on.
+            torch.cuda.set_device(self.device)
         self._save_model = save_model
         self._report = report
         self._last_words = last_words
@@ -158,6 +161,8 @@ class Training:
         began = time.perf_counter() - progress.seconds
         if progress.step == 0:
             self._validate(progress, wait_share=0.0)
+        elif self._is_patient_no_more(progress):
+            return self._finish(progress, _no_better(progress))
         prefetcher = Prefetcher(self.stepper.pin)
         measured_from, waited_for_data = time.perf_counter(), 0.0
         agreed = agree(self.processes, request.reason, progress.seconds)
@@ -193,12 +198,17 @@ class Training:
                     elapsed = time.perf_counter() - measured_from
                     self._validate(progress, wait_share=waited_for_data / elapsed)
                     measured_from, waited_for_data = time.perf_counter(), 0.0
-                    if settings.patience is not None and progress.stale >= settings.patience:
-                        return self._finish(progress, f"no better validation in {progress.stale} validations")
+                    if self._is_patient_no_more(progress):
+                        return self._finish(progress, _no_better(progress))
                 if progress.step % settings.checkpoint_every == 0:
                     self._checkpoint(progress)
                 self.run.heartbeat(progress.step, progress.total_steps)
         return self._finish(progress, f"all {progress.total_steps} steps done")
+
+    def _is_patient_no_more(self, progress: Progress) -> bool:
+        """Whether the last validation, just now or before a resume, was one too many without a better figure."""
+        patience = self.settings.patience
+        return patience is not None and progress.stale >= patience and progress.validated_step == progress.step
 
     def _step(self, parts: Sequence[Batch], progress: Progress) -> Step:
         try:
@@ -206,7 +216,7 @@ class Training:
         except NotANumberError:
             self._checkpoint(progress)
             raise
-        if self._averaged is not None:
+        if self._averaged is not None and not done.skipped:
             self._averaged.update_parameters(self.network)
         return done
 
@@ -245,6 +255,7 @@ class Training:
 
     def _keep(self, network: nn.Module, progress: Progress) -> None:
         if self.processes.is_main:
+            # The figures of a run that is stopped between two validations are the last one's.
             self._save_model(network, {**progress.figures, "step": progress.step})
 
     def _save(self, path: Path, progress: Progress) -> None:
@@ -285,6 +296,10 @@ class Training:
             # The disk that failed is the one the status lives on: the error itself still reaches the user.
             return error
         return error
+
+
+def _no_better(progress: Progress) -> str:
+    return f"no better validation in {progress.stale} validations"
 
 
 def _rounded(progress: Progress) -> dict[str, Any]:

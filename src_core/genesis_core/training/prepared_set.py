@@ -23,7 +23,7 @@ from genesis_core.training.source_remarks import seen_before, source_remarks
 from genesis_core.training.starting_point import Start as Start
 from genesis_core.training.starting_point import starting_point as starting_point
 from genesis_core.volumes.labelled.case import Case
-from genesis_core.volumes.labelled.split_file import read_split, write_split
+from genesis_core.volumes.labelled.split_file import write_split
 from genesis_core.volumes.labelled.splitting import Split, split_cases
 from genesis_core.volumes.preprocessing import Preprocessing
 from genesis_core.volumes.scans import Scan
@@ -114,7 +114,7 @@ def prepare_set(
     )
     update = {"network": network, "activation": target.activation, "plan": {**settings.plan, "activation": why}}
     settings = settings.model_copy(update=update)
-    splits = _splits(run, settings, found, cases)
+    splits = _splits(run, settings, found, cases, say)
     if len(splits) == 1:
         settings = settings.model_copy(update={"cases": splits[0]})
     write_settings(run, settings)
@@ -147,7 +147,7 @@ def _given(settings: FinetuneSettings) -> Given:
     training, network, spacing = settings.training, settings.network, settings.data.spacing
     patch = settings.sampling.patch_size
     return Given(
-        spacing=(spacing[0], spacing[1], spacing[2]) if isinstance(spacing, tuple) else None,
+        spacing=(spacing[0], spacing[1], spacing[2]) if isinstance(spacing, tuple) else spacing,
         patch=(patch[0], patch[1], patch[2]) if settings.is_given("sampling.patch_size") else None,
         width=getattr(network, "width", None) if settings.is_given("network.width") else None,
         norm=getattr(network, "norm", None) if settings.is_given("network.norm") else None,
@@ -247,28 +247,34 @@ def draw_splits(settings: FinetuneSettings, found: LabelledSet, cases: Sequence[
 
 
 def _splits(
-    run: RunFolder, settings: FinetuneSettings, found: LabelledSet, cases: dict[str, Case]
+    run: RunFolder, settings: FinetuneSettings, found: LabelledSet, cases: dict[str, Case], say: Say
 ) -> tuple[Cases, ...]:
     """Return which cases train and which are held out, per fold: as the run stored it, or decided now."""
-    stored = read_round(run) if settings.rounds is not None else None
+    stored = read_round(run)
     if stored is None and settings.cases is not None:
         stored = (settings.cases,)
     if stored is not None:
         names = [name for split in stored for name in (*split.training, *split.validation)]
         refuse_missing(settings, names, cases)
+        new = [name for name in cases.keys() - set(names) if cases[name].part != "test"]
+        if new and settings.rounds is None:
+            what = "1 case is" if len(new) == 1 else f"{len(new)} cases are"
+            say(
+                "warning",
+                {"step": 0, "message": f"{what} new in the folder since this run began: not used by it"},
+                None,
+            )
         return stored
     if settings.rounds is not None:
         return write_round(run, settings, freeze(settings, found.check, cases).splits)
     members = tuple(cases.values())
-    if (run.path / SPLIT).is_file():
-        splits = read_split(run.path / SPLIT, members)
-    else:
-        splits = draw_splits(settings, found, members)
-        write_split(splits, run.path / SPLIT)
-    return tuple(
+    splits = draw_splits(settings, found, members)
+    write_split(splits, run.path / SPLIT)
+    drawn = tuple(
         Cases(
             training=tuple(case.id for case in split.cases_of("training", members)),
             validation=tuple(case.id for case in split.cases_of("validation", members)),
         )
         for split in splits
     )
+    return write_round(run, settings, drawn)

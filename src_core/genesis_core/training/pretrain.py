@@ -27,7 +27,7 @@ from genesis_core.training.saying import forward
 from genesis_core.training.settings import DEFAULT_STEPS
 from genesis_core.training.shortcuts import with_shortcuts
 from genesis_core.training.stopping import StopRequest
-from genesis_core.training.together import batch_in_words, in_turns, with_processes
+from genesis_core.training.together import batch_in_words, in_turns, threads_here, with_processes
 from genesis_core.training.verdict import never_better_than_the_mean
 
 if TYPE_CHECKING:
@@ -188,7 +188,7 @@ def _train(
 
     device = str(processes.device(settings.device))
     training = with_processes(settings.training, processes, begun=begun)
-    torch.set_num_threads(training.threads or 1)
+    torch.set_num_threads(threads_here(training, processes))
     precision = processes.share(resolve_precision(training.precision, device))
     training = training.model_copy(update={"precision": precision})
     engine = choose_engine(settings.corrupt_on, settings.recipe, device, begun=begun)

@@ -66,9 +66,8 @@ def rounds_of(run: str | os.PathLike[str]) -> list[Round]:
 
 def write_round(run: RunFolder, settings: FinetuneSettings, splits: tuple[Cases, ...]) -> tuple[Cases, ...]:
     """Write who trains and who is held out in every fold, and return it: a resumed run has the very same ones."""
-    assert settings.rounds is not None
-    before = rounds_of(settings.rounds.previous)[-1].number
-    values = {"v": 1, "number": before + 1, "splits": [split.model_dump(mode="json") for split in splits]}
+    number = 0 if settings.rounds is None else rounds_of(settings.rounds.previous)[-1].number + 1
+    values = {"v": 1, "number": number, "splits": [split.model_dump(mode="json") for split in splits]}
     write_text(run.path / ROUND, json.dumps(values, indent=1) + "\n")
     return splits
 

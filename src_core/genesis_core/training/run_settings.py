@@ -47,13 +47,14 @@ def write_settings(run: RunFolder, settings: RunSettings) -> None:
 
 
 def read_settings(run: RunFolder) -> RunSettings:
-    """Read run.yaml, its paths made relative to the working folder again. Raises RunError if it is damaged."""
+    """Read run.yaml, its paths made absolute. Raises RunError if it is damaged."""
     values = read_yaml(run.settings_file, RunError)
     task = values.get("task")
     if task not in _PATHS:
         raise RunError(f"{run.settings_file}: unknown task {task!r}; known are {', '.join(_PATHS)}")
     for group, name in _path_places(task, values):
-        group[name] = os.path.normpath(run.path / group[name])
+        # They are relative to where the folder really is: one may reach it through a link.
+        group[name] = os.path.normpath(run.path.resolve() / group[name])
     if task == "restoration":
         return validate(PretrainSettings, values, where=str(run.settings_file), error=RunError)
     return validate(FinetuneSettings, values, where=str(run.settings_file), error=RunError)
@@ -71,7 +72,10 @@ def settings_to_resume(run: RunFolder, given: S) -> S:
     refused = [
         key
         for key, value in _given(given)
-        if key not in (*_CHANGEABLE, *paths) and key != "schema_version" and value != _lookup(stored, key)
+        if key not in (*_CHANGEABLE, *paths)
+        and key != "schema_version"
+        and value != _lookup(stored, key)
+        and not (value in (None, "auto") and value == _default(given, key))
     ]
     if refused:
         raise SettingsError(
@@ -132,6 +136,12 @@ def _lookup(settings: Any, key: str) -> Any:
     for part in key.split("."):
         settings = None if settings is None else getattr(settings, part)
     return settings
+
+
+def _default(settings: Any, key: str) -> Any:
+    """Return the default of a dotted key; None and "auto" leave open what a run decides when it begins."""
+    *groups, name = key.split(".")
+    return type(_lookup(settings, ".".join(groups)) if groups else settings).model_fields[name].get_default()
 
 
 def _relative(path: Path, folder: Path) -> str:

@@ -48,7 +48,7 @@ class TrainingSettings(Settings):
     compile: Literal["never", "auto", "always"] = setting(
         "never",
         "Let torch compile the network: minutes at the start, on a CPU no gain; auto: on an NVIDIA or AMD GPU. "
-        "Where it cannot be, that is said and the training goes on without; in several processes it ends.",
+        "Where it cannot be, that is said and the training goes on without.",
     )
     activation_checkpointing: bool = setting(
         False, "Keep only what lies between the network's levels and compute the rest anew: less memory, slower steps."
@@ -56,7 +56,7 @@ class TrainingSettings(Settings):
     on_out_of_memory: Literal["stop", "halve"] = setting(
         "stop",
         "stop: end the run with advice. halve: pass half as many sub-volumes at a time through the network, down to "
-        "one, and add their gradients; batch norms then see fewer at a time. For one process.",
+        "one, and add their gradients; batch norms then see fewer at a time.",
     )
     channels_last: bool = setting(True, "Lay out arrays channels-last, which is faster on most processors.")
     threads: int | None = setting(

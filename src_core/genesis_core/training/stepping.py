@@ -23,8 +23,9 @@ from genesis_core.errors import GenesisError, TrainingError
 from genesis_core.task import Batch, Task
 from genesis_core.training.arithmetic import autocast, lower_scale, make_scaler
 from genesis_core.training.compiling import compiled, not_compiled
-from genesis_core.training.failures import is_out_of_memory
+from genesis_core.training.failures import OutOfMemoryError, is_out_of_memory
 from genesis_core.training.fitting import halved, out_of_memory, pieces
+from genesis_core.training.guilty import guilty_samples, not_a_number
 from genesis_core.training.hardware import native_float16, resolve_compile
 from genesis_core.training.optimiser import make_optimiser
 from genesis_core.training.parameter_groups import apply_freezing
@@ -32,13 +33,14 @@ from genesis_core.training.processes import ALONE, Processes
 from genesis_core.training.recomputing import recompute_activations
 from genesis_core.training.schedule import learning_rate
 from genesis_core.training.sending import on_device, pinned
-from genesis_core.training.settings import TrainingSettings
+from genesis_core.training.settings import DEFAULT_STEPS, TrainingSettings
 from genesis_core.training.step_clock import StepClock
 
 if TYPE_CHECKING:
     from torch import nn
 
-Groups = Callable[["nn.Module"], list[dict[str, Any]]]
+# Makes the optimiser's parameter groups of a network that is trained for so many steps.
+Groups = Callable[["nn.Module", int], list[dict[str, Any]]]
 
 
 class NotANumberError(TrainingError):
@@ -58,9 +60,10 @@ class Step:
 class Stepper:
     """Does the optimiser steps of `network` on `task`; the network is on `device` already.
 
-    groups: makes the optimiser's parameter groups of a network (`parameter_groups`); None: all parameters alike.
+    groups: makes the optimiser's parameter groups (`parameter_groups`); None: all parameters alike.
     forward: what the task's loss is computed with, the network itself or what computes the same as it.
-    processes: those that train together; their gradients become one, and their losses.
+    processes: those that train together; their gradients become one, and their losses. What one of them cannot do is
+    found out before gradients are exchanged, and then none does it.
     most_samples: that pass through the network at a time; None: whole batches. skipped: steps left out so far, because
     float16 overflowed. clock: where the time of the steps went.
     """
@@ -102,6 +105,9 @@ class Stepper:
         self.forward = self._way_forward(network)
         self.optimiser = self.make_optimiser(network)
         self.scaler = make_scaler(self.settings.precision, self.device)
+        may_change = self._compiles or self.settings.on_out_of_memory == "halve"
+        # The second time the optimiser's own numbers take their room, too.
+        self._to_prove = 2 if may_change and self.processes.count > 1 else 0
 
     def _way_forward(self, network: nn.Module) -> nn.Module:
         """Return what the loss is computed with: the network, compiled if it shall be and can, for all processes."""
@@ -116,7 +122,8 @@ class Stepper:
 
     def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         """Return a new optimiser of `network`, of these settings and groups."""
-        return make_optimiser(network, self.settings, None if self._groups is None else self._groups(network))
+        steps = self.settings.max_steps or DEFAULT_STEPS
+        return make_optimiser(network, self.settings, None if self._groups is None else self._groups(network, steps))
 
     def autocast(self) -> AbstractContextManager[None]:
         """Return the context in which the network computes in the precision of the settings."""
@@ -152,7 +159,10 @@ class Stepper:
         self.network.train()
         if self._groups is not None:
             apply_freezing(self.network, self.optimiser.param_groups, step)
-        loss = self._gradients(parts)
+        statistics = [buffer.clone() for buffer in self.network.buffers()]
+        if self._to_prove:
+            self._prove(parts, statistics)
+        loss = self._gradients(parts, statistics)
         self.processes.average_buffers(self.network)
         losses = [row[0] for row in self.processes.gather([loss])]
         loss = sum(losses) / len(losses)
@@ -163,32 +173,67 @@ class Stepper:
         skipped = not math.isfinite(norm) and math.isfinite(loss) and self._overflowed(step)
         if not skipped:
             if not (math.isfinite(loss) and math.isfinite(norm)):
-                raise self.processes.agreed(NotANumberError(self._not_a_number(parts, step, loss)))
+                message = self._not_a_number(parts, step, loss)
+                self._restore(statistics)
+                raise self.processes.agreed(NotANumberError(message))
             self.scaler.step(self.optimiser)
             self.scaler.update()
         self.clock.end()
         return Step(loss, norm, rate, skipped)
 
-    def _gradients(self, parts: Sequence[Batch]) -> float:
-        """Leave the gradients of `parts` in the network, and return their loss; done again where there is a way out."""
-        may_be_redone = self._compiles or self.settings.on_out_of_memory == "halve"
-        kept = [buffer.clone() for buffer in self.network.buffers()] if may_be_redone else []
+    def _gradients(self, parts: Sequence[Batch], statistics: Sequence[torch.Tensor]) -> float:
+        """Leave the gradients of `parts` in the network, and return their loss; done again where there is a way out.
+
+        statistics: the network's buffers before the step.
+        """
         while True:
             self.optimiser.zero_grad(set_to_none=True)
             try:
                 return self._forward_backward(parts)
             except Exception as problem:
-                if not self._find_way_out(problem, parts):
+                # Of several processes none goes another way than the others: they are exchanging gradients already.
+                if not self._find_way_out(problem, parts, may_change=self.processes.count == 1):
                     raise
-            # Here the problem is gone, and with it the activations that its traceback held.
-            gc.collect()
-            self.clock.drop()
-            for buffer, before in zip(self.network.buffers(), kept, strict=True):
-                buffer.data.copy_(before)
-            if self.device.type == "cuda":
-                torch.cuda.empty_cache()
+            self._undo(statistics)
 
-    def _forward_backward(self, parts: Sequence[Batch]) -> float:
+    def _prove(self, parts: Sequence[Batch], statistics: Sequence[torch.Tensor]) -> None:
+        """Let each process compute the gradients of `parts` for itself, until all of them go a way that all can go.
+
+        Raises OutOfMemoryError as `_find_way_out`; any other problem is left for the step itself to show.
+        """
+        self._to_prove -= 1
+        while True:
+            words = None
+            with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
+                try:
+                    self._forward_backward(parts, exchange=False)
+                except Exception as problem:
+                    words = "out of memory" if is_out_of_memory(problem) else f"{type(problem).__name__}: {problem}"
+            self._undo(statistics)
+            said = [one for one in self.processes.collect(words) if one is not None]
+            # Too little memory comes first: it is certain, and what else there is shows again.
+            said.sort(key=lambda one: one != "out of memory")
+            try:
+                if not said or not self._find_way_out(RuntimeError(said[0]), parts, may_change=True):
+                    return
+            except OutOfMemoryError as problem:
+                raise self.processes.agreed(problem) from None
+
+    def _undo(self, statistics: Sequence[torch.Tensor]) -> None:
+        """Forget a pass through the network, and with it the activations that a problem's traceback held."""
+        gc.collect()
+        self.clock.drop()
+        self.optimiser.zero_grad(set_to_none=True)
+        self._restore(statistics)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _restore(self, statistics: Sequence[torch.Tensor]) -> None:
+        # Running statistics take in what passes through, also what is not a number.
+        for buffer, before in zip(self.network.buffers(), statistics, strict=True):
+            buffer.data.copy_(before)
+
+    def _forward_backward(self, parts: Sequence[Batch], *, exchange: bool = True) -> float:
         samples = sum(len(part.origins) for part in parts)
         values = []
         for number, part in enumerate(parts, 1):
@@ -201,30 +246,28 @@ class Stepper:
                 share = samples / len(piece.origins)
                 # Gradients are exchanged once, when the last are added.
                 is_last = number == len(parts) and piece is cut[-1]
-                with nullcontext() if is_last else self.processes.alone(self.forward):
+                with nullcontext() if is_last and exchange else self.processes.alone(self.forward):
                     with self.autocast():
                         value, _ = self.task.loss(self.forward, piece)
                     self.scaler.scale(value / share).backward()  # type: ignore[no-untyped-call]
                 values.append((value.detach(), share))
         return sum(float(value) / share for value, share in values)
 
-    def _find_way_out(self, problem: Exception, parts: Sequence[Batch]) -> bool:
+    def _find_way_out(self, problem: Exception, parts: Sequence[Batch], *, may_change: bool) -> bool:
         """Change how gradients are computed so that `problem` may not come again; return whether there is such a way.
 
-        Raises OutOfMemoryError with advice if there is too little memory and nothing is to be tried. Of several
-        processes none goes another way than the others: they may be exchanging gradients already.
+        Raises OutOfMemoryError with advice if there is too little memory and nothing is to be tried.
         """
         if isinstance(problem, GenesisError):
             return False
-        alone = self.processes.count == 1
         if is_out_of_memory(problem):
             samples = min(max(len(part.origins) for part in parts), self.most_samples or self.settings.batch_size)
-            if self.settings.on_out_of_memory == "stop" or samples == 1 or not alone:
+            if self.settings.on_out_of_memory == "stop" or samples == 1 or not may_change:
                 raise out_of_memory(self.network, self.settings, parts, samples, str(self.device)) from problem
             self.most_samples, words = halved(self.network, self.settings, samples)
             self._remark(words, most_samples=self.most_samples)
             return True
-        if not self._compiles or not alone:
+        if not self._compiles or not may_change:
             return False
         self._compiles = False
         self.forward = self._way_forward(self.network)
@@ -270,24 +313,10 @@ class Stepper:
         return float(np.median(times[min(2, count - 1) :]))
 
     def _not_a_number(self, parts: Sequence[Batch], step: int, loss: float) -> str:
-        guilty = self._of_all([origin for part in parts for origin in self._guilty(part)])
+        there = [on_device(part, self.device, self._format) for part in parts]
+        guilty = self._of_all(guilty_samples(self.task, self.network, there, self.autocast()))
         names = guilty or self._of_all([origin for part in parts for origin in part.origins])
-        what = "the loss" if not math.isfinite(loss) else "the gradient"
-        return (
-            f"{what} is not a number at step {step + 1}, on {'' if guilty else 'one of '}{', '.join(names)}. The state "
-            "before this step is kept in checkpoints/last.pt. Look at that sub-volume; if it is sound, start again "
-            "with a lower training.learning_rate, or with training.precision=float32"
-        )
+        return not_a_number(step, names, is_loss=not math.isfinite(loss), are_guilty=bool(guilty))
 
     def _of_all(self, names: list[str]) -> list[str]:
         return [name for one in self.processes.collect(names) for name in one]
-
-    def _guilty(self, part: Batch) -> list[str]:
-        """Return the origins whose loss alone is not finite; none, if only the whole batch or its gradient is bad."""
-        guilty = []
-        with torch.no_grad(), self.autocast():
-            for index, origin in enumerate(part.origins):
-                one = part.only(index).to(self.device, self._format)
-                if not bool(torch.isfinite(self.task.loss(self.network, one)[0])):
-                    guilty.append(origin)
-        return guilty

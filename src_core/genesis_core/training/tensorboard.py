@@ -20,8 +20,12 @@ class ScalarWriter:
         self._writer: Any = None
         try:
             from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            self.problem = "TensorBoard is not installed, so tensorboard/ stays empty (pip install tensorboard)"
+        except (ImportError, TypeError) as problem:
+            # Its protobuf, generated for another version, raises TypeError.
+            self.problem = (
+                f"TensorBoard is not installed, or does not fit what it needs ({str(problem).splitlines()[0]:.80}), so "
+                "tensorboard/ stays empty (pip install --upgrade tensorboard)"
+            )
             return
         # What an interrupted run wrote after its last checkpoint is hidden, not shown twice.
         self._writer = SummaryWriter(str(folder), purge_step=first_step + 1)

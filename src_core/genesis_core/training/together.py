@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from genesis_core.errors import SettingsError
 from genesis_core.parallel import available_cores
 from genesis_core.training.processes import Processes, share_of
 from genesis_core.training.settings import TrainingSettings
@@ -46,22 +45,25 @@ def with_processes(training: TrainingSettings, processes: Processes, *, begun: b
     """Return the settings with the number of processes that each step's batch is made for, and threads for this one.
 
     begun: whether the run has trained already; one from before this was asked was of one process. The cores of a
-    machine are shared by its processes. Raises SettingsError if the batch cannot be shared evenly, or if a setting
-    works in one process only.
+    machine are shared by its processes. Raises SettingsError if the batch cannot be shared evenly.
     """
     made_for = training.processes or (1 if begun else processes.count)
     share_of(made_for * training.accumulate, processes)
-    if processes.count > 1 and training.on_out_of_memory == "halve":
-        raise SettingsError(
-            "training.on_out_of_memory=halve works in one process: with several, choose a batch that fits (a lower "
-            "--batch-size, a higher training.accumulate)"
-        )
-    share = max(1, available_cores() // processes.local_count)
-    threads = training.threads or share
-    if made_for != processes.count:
-        # They were chosen for another number of processes: on this machine they might be too many.
-        threads = min(threads, share)
-    return training.model_copy(update={"processes": made_for, "threads": threads})
+    return training.model_copy(update={"processes": made_for, "threads": training.threads or _share(processes)})
+
+
+def threads_here(training: TrainingSettings, processes: Processes) -> int:
+    """Return how many threads this process computes with; training: as `with_processes` returns it.
+
+    A run that goes on with another number of processes keeps its own number of threads, but on this machine they might
+    be too many.
+    """
+    threads = training.threads or _share(processes)
+    return threads if training.processes == processes.count else min(threads, _share(processes))
+
+
+def _share(processes: Processes) -> int:
+    return max(1, available_cores() // processes.local_count)
 
 
 def batch_in_words(training: TrainingSettings, processes: Processes, norm: str) -> str | None:

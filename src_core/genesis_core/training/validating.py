@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -43,7 +44,9 @@ class Validation:
         progress.figures, progress.validated_step = figures, progress.step
         monitored = next(iter(figures.values()))
         # An untrained network is no result, however it scores.
-        is_best = progress.step > 0 and (progress.best is None or monitored < progress.best)
+        is_best = (
+            progress.step > 0 and math.isfinite(monitored) and (progress.best is None or monitored < progress.best)
+        )
         self._emit(
             "validation",
             step=progress.step,
@@ -52,6 +55,12 @@ class Validation:
             data_wait=round(wait_share, 4),
         )
         self._show_preview(network, progress.step)
+        if not math.isfinite(monitored):
+            message = (
+                "this validation is not a number, and counts as no better: the network's values overflow. Where they "
+                "go on to, try training.precision=float32 or a lower training.learning_rate"
+            )
+            self._emit("warning", step=progress.step, message=message)
         advice = self._task.advise(figures) if progress.step > 0 else None
         if advice:
             self._emit("warning", step=progress.step, message=advice)

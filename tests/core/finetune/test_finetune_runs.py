@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shutil
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -16,6 +17,7 @@ from safetensors.numpy import load_file
 
 import genesis_core as gc
 from genesis_core.cli.main import run
+from genesis_core.errors import RunError
 from genesis_core.model.ensemble import load_ensemble
 from genesis_core.phantom.labels import LABELS
 from genesis_core.phantom.thorax import make_phantom
@@ -44,15 +46,19 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "images").mkdir(parents=True)
     (folder / "labels").mkdir()
     for number in range(5):
-        phantom = make_phantom(number, (28, 40, 40))
-        array = np.zeros(phantom.labels.array.shape, np.uint8)
-        for value, name in enumerate(STRUCTURES, start=1):
-            array[phantom.labels.array == LABELS[name]] = value
-        structures = tuple(Structure(name, value) for value, name in enumerate(STRUCTURES, start=1))
-        name = f"secret_patient_{number}.nii.gz"
-        write_volume(phantom.volume, folder / "images" / name)
-        write_labels(LabelVolume((array,), phantom.labels.geometry, structures), folder / "labels" / name)
+        add_case(folder, number)
     return folder
+
+
+def add_case(folder: Path, number: int) -> None:
+    phantom = make_phantom(number, (28, 40, 40))
+    array = np.zeros(phantom.labels.array.shape, np.uint8)
+    for value, name in enumerate(STRUCTURES, start=1):
+        array[phantom.labels.array == LABELS[name]] = value
+    structures = tuple(Structure(name, value) for value, name in enumerate(STRUCTURES, start=1))
+    name = f"secret_patient_{number}.nii.gz"
+    write_volume(phantom.volume, folder / "images" / name)
+    write_labels(LabelVolume((array,), phantom.labels.geometry, structures), folder / "labels" / name)
 
 
 def weights(folder: Path) -> dict[str, Any]:
@@ -179,6 +185,33 @@ def test_stopped_folds_go_on_where_they_were(labelled: Path, tmp_path: Path) -> 
     assert gc.finetune(out=tmp_path / "run", resume=True).status().state == "finished"
     for fold in ("0", "1"):
         assert equal(weights(tmp_path / "whole" / "folds" / fold), weights(tmp_path / "run" / "folds" / fold))
+
+
+def test_folds_killed_in_the_second_go_on_with_the_same_cases_and_leave_the_first_alone(
+    labelled: Path, tmp_path: Path
+) -> None:
+    folder, out = tmp_path / "labelled", tmp_path / "run"
+    shutil.copytree(labelled, folder)
+    planned: list[dict[str, Any]] = []
+
+    def kill(event: dict[str, Any]) -> None:
+        planned.extend([event] if event["event"] == "planned" else [])
+        if len(planned) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        gc.finetune(folder, out, settings=QUICK, max_steps=2, folds=2, report=kill)
+    done = {path: path.stat().st_mtime_ns for path in (out / "folds" / "0").rglob("*") if path.is_file()}
+    (folder / "images" / "secret_patient_3.nii.gz").rename(tmp_path / "away.nii.gz")
+    with pytest.raises(RunError, match="1 of the run's cases are not there"):
+        gc.finetune(out=out, resume=True)
+    (tmp_path / "away.nii.gz").rename(folder / "images" / "secret_patient_3.nii.gz")
+    add_case(folder, 7)
+    heard: list[dict[str, Any]] = []
+    assert gc.finetune(out=out, resume=True, report=heard.append).status().state == "finished"
+    assert done == {path: path.stat().st_mtime_ns for path in (out / "folds" / "0").rglob("*") if path.is_file()}
+    assert any("1 case is new in the folder" in event.get("message", "") for event in heard)
+    assert len(json.loads((out / "held_out.json").read_text())["cases"]) == 5
 
 
 def test_a_source_gives_its_weights_width_norm_and_intensities(labelled: Path, tmp_path: Path) -> None:

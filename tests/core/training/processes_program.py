@@ -45,6 +45,31 @@ class BadTask(DoubleTask):
         return batch
 
 
+class HungryTask(DoubleTask):
+    """More than two samples at a time are too many for the second process."""
+
+    def __init__(self, rank: int) -> None:
+        super().__init__()
+        self._rank = rank
+
+    def loss(self, network: nn.Module, batch: Batch) -> tuple[torch.Tensor, dict[str, float]]:
+        value = super().loss(network, batch)
+        if torch.is_grad_enabled() and self._rank == 1 and len(batch.origins) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return value
+
+
+class NoCompiler(nn.Module):
+    """What torch.compile returns where there is no compiler, which shows when it is called."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("No working C++ compiler found")
+
+
 def network(*, norm: bool = False) -> nn.Module:
     torch.manual_seed(0)
     middle: nn.Module = nn.BatchNorm3d(4) if norm else nn.Identity()
@@ -88,8 +113,8 @@ def digest(net: nn.Module) -> str:
     return hashlib.sha256(b"".join(arrays)).hexdigest()
 
 
-def first_frozen(net: nn.Module) -> list[dict[str, Any]]:
-    """Freeze the first layer for half of the steps."""
+def first_frozen(net: nn.Module, steps: int) -> list[dict[str, Any]]:
+    """Freeze the first layer for the first six steps."""
     layers: Any = net
     return [
         {"params": list(layers[0].parameters()), "scale": 1.0, "frozen_until": 6},
@@ -112,6 +137,13 @@ def everything(folder: Path, processes: Processes) -> dict[str, Any]:
             "digests": processes.collect(digest(net)),
             "drawn": outcome.progress.drawn,
         }
+    _, net = train(folder / "hungry", HungryTask(processes.rank), processes, on_out_of_memory="halve")
+    answers["hungry"] = processes.collect(digest(net))
+    whole: Any = torch.compile
+    torch.compile = NoCompiler if processes.rank == 1 else lambda network: network  # type: ignore[assignment, misc]
+    _, net = train(folder / "compiled", DoubleTask(), processes, compile="always")
+    torch.compile = whole
+    answers["compiled"] = processes.collect(digest(net))
     asked = after(5) if processes.rank == 1 else None
     outcome, _ = train(folder / "stopped", DoubleTask(), processes, stop=asked)
     answers["stopped"] = [outcome.state, outcome.progress.step, outcome.reason]

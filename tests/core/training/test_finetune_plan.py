@@ -60,6 +60,8 @@ def test_voxels_never_grow_so_coarse_that_the_smallest_structure_is_lost() -> No
 
 
 def test_what_the_user_sets_is_obeyed_and_said() -> None:
+    as_scanned = make_plan(LIVER, CPU, Given(spacing="as scanned"), None)
+    assert (as_scanned.spacing, as_scanned.reasons["data.spacing"]) == (None, "as scanned: as you set it.")
     given_by_user = Given((2.0, 2.0, 2.0), (48, 48, 48), 12, "batch", 3, 77, None, 1)
     plan = make_plan(LIVER, CPU, given_by_user, None)
     assert (plan.spacing, plan.patch, plan.width, plan.norm, plan.batch_size, plan.steps, plan.folds) == (

@@ -21,8 +21,11 @@ import yaml
 import genesis_core as gc
 from genesis_core.cli.main import run as run_command
 from genesis_core.randomness import stream, uniform, uniforms
+from genesis_core.settings import validate
 from genesis_core.training.events import last_of_each_step
+from genesis_core.training.pretrain_settings import PretrainSettings
 from genesis_core.training.run_folder import RunFolder
+from genesis_core.training.run_settings import read_settings, settings_to_resume
 
 # Small enough that a run is quick, large enough that every part of it happens.
 SMALL = [
@@ -185,6 +188,24 @@ def test_resuming_a_finished_run_says_so(finished: RunFolder, capfd: pytest.Capt
 def test_what_is_computed_cannot_be_changed_by_resuming(finished: RunFolder, capfd: pytest.CaptureFixture[str]) -> None:
     assert run_command(["pretrain", "--resume", "--out", str(finished.path), "--width", "9"]) == 1
     assert "network" in capfd.readouterr().err
+
+
+def test_what_a_configuration_leaves_open_stays_as_the_run_decided_it(finished: RunFolder) -> None:
+    open_ones = {"training": {"precision": "auto", "threads": None}, "data": {"modality": "auto"}, "cases": None}
+    given = validate(PretrainSettings, {**open_ones, "out": finished.path, "resume": "yes"}, where="test")
+    resumed = settings_to_resume(finished, given)
+    assert resumed.cases is not None
+    assert resumed.training == read_settings(finished).training
+
+
+def test_a_run_reached_through_a_link_finds_its_scans(finished: RunFolder, scans: Path, tmp_path: Path) -> None:
+    link = tmp_path / "far" / "away" / "runs"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(finished.path.parent)
+    settings = read_settings(RunFolder(link / finished.path.name))
+    assert isinstance(settings, PretrainSettings)
+    assert settings.data.scans is not None
+    assert settings.data.scans.samefile(scans)
 
 
 def test_an_existing_folder_is_not_overwritten(finished: RunFolder, scans: Path) -> None:

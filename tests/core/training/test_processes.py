@@ -106,6 +106,24 @@ def test_the_losses_are_those_of_one_process_with_the_same_samples_in_other_part
     assert len(set(answers[name]["digests"])) == 1
 
 
+def test_what_one_process_has_no_memory_for_all_do_in_halves(answers: dict[str, Any]) -> None:
+    assert answers["hungry"][0] == answers["hungry"][1]
+    halved, whole = (losses(RunFolder(answers["folder"] / name)) for name in ("hungry", "plain"))
+    np.testing.assert_allclose(halved, whole, 1e-6)
+    assert "not enough memory for 4 sub-volumes at a time" in said(answers, "hungry")
+
+
+def test_what_one_process_cannot_compile_none_does(answers: dict[str, Any]) -> None:
+    assert answers["compiled"] == answers["plain"]["digests"]
+    assert "trained without: RuntimeError: No working C++ compiler found" in said(answers, "compiled")
+
+
+def said(answers: dict[str, Any], name: str) -> str:
+    """The one thing that a run warned of."""
+    (warning,) = [event for event in RunFolder(answers["folder"] / name).events() if event["event"] == "warning"]
+    return str(warning["message"])
+
+
 def test_running_statistics_are_the_mean_of_all_processes(answers: dict[str, Any]) -> None:
     first, second = answers["normed"]["digests"]
     assert first == second
@@ -338,11 +356,6 @@ def test_how_batches_are_normalised_is_said_where_it_matters() -> None:
     assert batch_in_words(TrainingSettings(), ALONE, "batch") is None
     assert "normalised by its own statistics" in str(batch_in_words(settings, Pretended(0, 2), "batch_statistics"))
     assert "normalised" not in str(batch_in_words(settings, Pretended(0, 2), "instance"))
-
-
-def test_halving_batches_for_lack_of_memory_is_refused_in_several_processes() -> None:
-    with pytest.raises(SettingsError, match="one process"):
-        with_processes(TrainingSettings(on_out_of_memory="halve"), Pretended(0, 2), begun=False)
 
 
 def test_data_are_prepared_by_one_where_there_is_one() -> None:

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from genesis_core.cli.output import Output
+from genesis_core.cli.training_report import TrainingReport
 from genesis_core.errors import RunError, SamplingError, TrainingError
 from genesis_core.randomness import stream, uniforms
 from genesis_core.task import Batch
@@ -69,10 +71,11 @@ def train(
     resume: bool = False,
     stop: Callable[[], bool] | None = None,
     saved: list[dict[str, float]] | None = None,
+    norm: type[nn.Module] = nn.Identity,
     **settings: Any,
 ) -> Trained:
     torch.manual_seed(0)
-    network = nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), nn.ReLU(), nn.Conv3d(4, 1, 3, padding=1))
+    network = nn.Sequential(nn.Conv3d(1, 4, 3, padding=1), norm(4), nn.ReLU(), nn.Conv3d(4, 1, 3, padding=1))
     run = RunFolder(folder) if resume else RunFolder.create(folder)
     values = {"batch_size": 4, "validate_every": 4, "checkpoint_every": 3, "precision": "float32", **settings}
     training = Training(
@@ -152,9 +155,12 @@ def test_accumulated_batches_give_the_step_of_one_large_batch(tmp_path: Path) ->
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_not_a_number_stops_with_the_last_good_state_and_names_the_sub_volume(tmp_path: Path) -> None:
+@pytest.mark.parametrize("norm", [nn.Identity, nn.BatchNorm3d])
+def test_not_a_number_stops_with_the_last_good_state_and_names_the_sub_volume(
+    tmp_path: Path, norm: type[nn.Module]
+) -> None:
     with pytest.raises(TrainingError, match=r"step 6, on scan_3 at 0,0,0\.") as caught:
-        train(tmp_path / "run", DoubleTask(bad_step=5))
+        train(tmp_path / "run", DoubleTask(bad_step=5), norm=norm)
     run = RunFolder(tmp_path / "run")
     assert run.status().state == "failed"
     assert list(run.events())[-1]["message"] == str(caught.value)
@@ -163,11 +169,61 @@ def test_not_a_number_stops_with_the_last_good_state_and_names_the_sub_volume(tm
     assert all(torch.isfinite(value).all() for value in state["network"].values())
 
 
-def test_patience_ends_a_run_that_gets_no_better(tmp_path: Path) -> None:
-    outcome, _, _ = train(tmp_path / "run", DoubleTask(), 200, learning_rate=1e-12, patience=2, schedule="constant")
+def test_patience_ends_a_run_that_gets_no_better_and_it_stays_ended(tmp_path: Path) -> None:
+    settings: dict[str, Any] = {"learning_rate": 1e-12, "patience": 2, "schedule": "constant"}
+    outcome, network, _ = train(tmp_path / "run", DoubleTask(), 200, **settings)
     assert outcome.state == "finished"
     assert outcome.progress.step < 100
     assert "no better validation" in outcome.reason
+    again, same, _ = train(tmp_path / "run", DoubleTask(), 200, resume=True, **settings)
+    assert (again.reason, again.progress.step) == (outcome.reason, outcome.progress.step)
+    assert weights(same) == weights(network)
+
+
+class BlindTask(DoubleTask):
+    """Its first validation of a trained network is not a number."""
+
+    validations = 0
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        self.validations += 1
+        return {**super().validate(network), **({"loss": float("nan")} if self.validations == 2 else {})}
+
+
+def test_a_validation_that_is_not_a_number_is_said_and_never_the_best(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    outcome, _, run = train(tmp_path / "run", BlindTask())
+    assert outcome.progress.best_step in (8, 12)
+    with TrainingReport(Output()) as report:
+        for event in run.events():
+            report(event)
+    told = capsys.readouterr()
+    assert "step 4: validation loss not a number" in told.out
+    assert "this validation is not a number" in told.err
+
+
+def test_groups_of_parameters_are_made_for_the_steps_that_were_planned(tmp_path: Path) -> None:
+    planned: list[int] = []
+
+    def groups(network: nn.Module, steps: int) -> list[dict[str, Any]]:
+        planned.append(steps)
+        return [{"params": list(network.parameters()), "frozen_until": steps // 10}]
+
+    network, run = nn.Sequential(nn.Conv3d(1, 1, 1)), RunFolder.create(tmp_path / "run")
+    training = Training(
+        DoubleTask(),
+        network,
+        TrainingSettings(max_hours=1),
+        run,
+        seed=1,
+        device="cpu",
+        save_model=lambda _network, _figures: None,
+        groups=groups,
+    )
+    training.plan(TrainingSettings(max_hours=1, max_steps=150))
+    assert planned[-1] == 150
+    assert training.stepper.optimiser.param_groups[0]["frozen_until"] == 15
 
 
 def test_the_time_budget_ends_a_run(tmp_path: Path) -> None:
