@@ -85,7 +85,12 @@ def scans_to_do(scan: Path, out: Path, output: Output) -> list[Scan]:
 def _without_results(scans: Sequence[Scan], scan: Path, out: Path, output: Output) -> list[Scan]:
     """Leave out what lies in the output folder, so that a second call does not take results for scans."""
     where = out.resolve()
-    if scan.is_dir() and scan.resolve().is_relative_to(where):
+    if scan.is_dir():
+        holds = scan.resolve().is_relative_to(where)
+    else:
+        # The file given, or the one it links to: a label map called alike would take its place.
+        holds = where in (scan.parent.resolve(), scan.resolve().parent)
+    if holds:
         raise click.UsageError(f"--out {out}: holds the scans; choose a folder of its own for the results")
     if not scan.is_dir():
         return list(scans)
@@ -103,13 +108,15 @@ def pending(jobs: Sequence[J], *, skip_existing: bool, overwrite: bool) -> tuple
     """
     if skip_existing and overwrite:
         raise click.UsageError("--skip-existing and --overwrite contradict each other: give one")
-    owners: dict[str, str] = {}
+    owners: dict[str, J] = {}
     for job in jobs:
         for path in job.files.values():
             # Some file systems hold A and a to be the same.
-            first = owners.setdefault(str(path).casefold(), job.name)
-            if first != job.name:
-                raise click.UsageError(f"{first} and {job.name} would both be written to {path}: rename one of them")
+            first = owners.setdefault(str(path).casefold(), job)
+            if first is not job:
+                raise click.UsageError(
+                    f"{first.name} and {job.name} would both be written to {path}: rename one of them"
+                )
     if skip_existing:
         # What is written last was not written if a job was interrupted: it is done again.
         kept = [job for job in jobs if not job.complete.exists()]

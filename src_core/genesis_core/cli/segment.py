@@ -131,13 +131,23 @@ def _segment_one(
 ) -> None:
     from genesis_core.inference.cases import read_case_volumes
     from genesis_core.inference.segment import segment
-    from genesis_core.inference.segmentation_files import require_series, write_segmentation
+    from genesis_core.inference.segmentation_files import (
+        refuse_unknown_labels,
+        require_dicom_memory,
+        require_series,
+        write_segmentation,
+    )
 
     began = time.monotonic()
+    if settings.skip_existing:
+        # Labels that somebody drew may be called like a case.
+        refuse_unknown_labels(job.files)
     if settings.format == "dicom_seg":
         # Known before an hour of computing.
         require_series(job.case.scans[0])
     volumes = read_case_volumes(job.case, models[0].card.network.in_channels)
+    if settings.format == "dicom_seg":
+        require_dicom_memory(models[0].card, volumes[0].array.size)
     segmentation = segment(
         models,
         volumes,
@@ -159,7 +169,7 @@ def _segment_one(
         segmentation,
         job.files,
         _facts(settings, models, job),
-        scan=job.case.scans[0],
+        scans=job.case.scans,
         overwrite=settings.overwrite or settings.skip_existing,
     )
     _tell(output, job, segmentation, files, time.monotonic() - began)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from genesis_core.errors import VolumeError
 from genesis_core.inference.result_files import stem_of, told_apart
-from genesis_core.volumes.scans import Scan, scan_id
+from genesis_core.volumes.scans import Scan
 
 if TYPE_CHECKING:
     from genesis_core.volumes.volume import Volume
@@ -58,7 +58,7 @@ def group_cases(
     cases, left_out = [], []
     for part in parts:
         if part.channel is None:
-            cases.append(_case(part.stem, (part.scan,)))
+            cases.append(_one_file(part.scan, part.stem))
     for stem, own in together.items():
         places = {part.channel: part.scan for part in own}
         missing = [_called(number, channels) for number in range(count) if number not in places]
@@ -66,7 +66,8 @@ def group_cases(
             reason = f"channels are missing: {', '.join(missing)}" if missing else "a channel is there twice"
             left_out.append((stem, f"{reason} (the model looks at {count})"))
         else:
-            cases.append(_case(own[0].stem, tuple(places[number] for number in range(count))))
+            own_scans = tuple(places[number] for number in range(count))
+            cases.append(CaseFiles(stem, own_scans[0].id, own[0].stem, own_scans))
     cases.sort(key=lambda case: case.name)
     stems = told_apart([case.stem for case in cases], [case.id for case in cases])
     return [CaseFiles(case.name, case.id, stem, case.scans) for case, stem in zip(cases, stems, strict=True)], left_out
@@ -94,16 +95,13 @@ def _single(scans: Sequence[Scan]) -> list[CaseFiles]:
     if all(found is not None and found[2] == "0000" for found in shorter):
         stems = [stem.with_name(found[1]) for stem, found in zip(stems, shorter, strict=True) if found]
     stems = told_apart(stems, [scan.id for scan in scans])
-    return [
-        CaseFiles(
-            # A scan given directly has no path relative to itself.
-            scan.path.resolve().name if scan.relative == "." else scan.relative,
-            scan.id,
-            stem,
-            (scan,),
-        )
-        for scan, stem in zip(scans, stems, strict=True)
-    ]
+    return [_one_file(scan, stem) for scan, stem in zip(scans, stems, strict=True)]
+
+
+def _one_file(scan: Scan, stem: PurePosixPath) -> CaseFiles:
+    # A scan given directly has no path relative to itself.
+    name = scan.path.resolve().name if scan.relative == "." else scan.relative
+    return CaseFiles(name, scan.id, stem, (scan,))
 
 
 def _part(scan: Scan, count: int, names: dict[str, int]) -> _Part:
@@ -118,10 +116,6 @@ def _part(scan: Scan, count: int, names: dict[str, int]) -> _Part:
         if stem.name.casefold().endswith(f"_{name}"):
             return _Part(stem.with_name(stem.name[: -len(name) - 1]), number, scan)
     return _Part(stem, None, scan)
-
-
-def _case(stem: PurePosixPath, scans: tuple[Scan, ...]) -> CaseFiles:
-    return CaseFiles(str(stem), scan_id(str(stem)), stem, scans)
 
 
 def _called(number: int, channels: Sequence[str]) -> str:

@@ -39,14 +39,14 @@ class LabelReduction:
         self._maps: NDArray[np.uint8] | None = np.zeros((2, *first.shape), np.uint8) if uncertainty else None
 
     def take(self, number: int, plane: Plane) -> None:
-        """Reduce plane `number`: probabilities (channels, y, x), and the sum of squares if uncertainty is wanted."""
+        """Reduce plane `number`: probabilities (channels, y, x), and their variance if uncertainty is wanted."""
         from genesis_core.inference.reduction import bit_plane, entropy_plane, label_plane, spread_plane
 
         values = plane
         if self._maps is not None:
-            values, squares = plane[:-1], plane[-1]
+            values, variance = plane[:-1], plane[-1]
             entropy_plane(values, self._exclusive, self._maps[0, number])
-            spread_plane(values, squares, self._exclusive, self._maps[1, number])
+            spread_plane(variance, len(values), self._exclusive, self._maps[1, number])
         if self._exclusive:
             label_plane(values, self._numbers, self._kept[0, number])
         else:

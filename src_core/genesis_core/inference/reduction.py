@@ -49,16 +49,14 @@ def entropy_plane(values: Plane, exclusive: bool, out: NDArray[np.uint8]) -> Non
         _binary_entropy(values, np.float32(255 / math.log(2)), out)
 
 
-def spread_plane(values: Plane, squares: NDArray[np.float32], exclusive: bool, out: NDArray[np.uint8]) -> None:
+def spread_plane(variance: NDArray[np.float32], channels: int, exclusive: bool, out: NDArray[np.uint8]) -> None:
     """Write the standard deviation over all predictions of a voxel, 0 to 255 for 0 to the largest, into `out` (y, x).
 
-    values: mean probabilities; squares: (y, x), the mean of the sum of the squared probabilities. The variances of the
-    channels are added; the largest possible is 1 - 1/C for a distribution over C channels, and 1/4 for a yes or no.
+    variance: (y, x), added over the channels. The largest possible is 1 - 1/C for a distribution over C channels, and
+    1/4 for a yes or no.
     """
-    variance = squares - np.einsum("cyx,cyx->yx", values, values)
-    largest = 1 - 1 / len(values) if exclusive else 0.25
-    np.rint(255 * np.sqrt(np.clip(variance / np.float32(largest), 0, 1)), out=variance)
-    out[...] = variance
+    largest = 1 - 1 / channels if exclusive else 0.25
+    out[...] = np.rint(255 * np.sqrt(np.clip(variance / np.float32(largest), 0, 1)))
 
 
 def interpolate_plane(

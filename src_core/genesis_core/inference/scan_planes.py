@@ -50,6 +50,18 @@ def _places(there: int, here: int, step: float, start: float) -> AxisPlaces:
     return AxisPlaces(before, (places - before).astype(np.float32))
 
 
+def with_variances(slabs: Iterable[Slab]) -> Iterator[Slab]:
+    """Turn the last channel, the mean sum of squared probabilities, into the sum of their variances, in place.
+
+    On the model's grid, before anything is interpolated: between a sure yes and a sure no the mean is a half, and the
+    squares of neighbours would pass for predictions that disagree.
+    """
+    for slab in slabs:
+        for plane in slab.values.swapaxes(0, 1):
+            plane[-1] -= np.einsum("cyx,cyx->yx", plane[:-1], plane[:-1])
+        yield slab
+
+
 def planes_of_scan(
     slabs: Iterable[Slab], places: tuple[AxisPlaces, AxisPlaces, AxisPlaces] | None
 ) -> Iterator[tuple[int, Plane]]:

@@ -116,7 +116,7 @@ def segment(
     """
     from genesis_core.inference.averaging import make_averaging_predictor
     from genesis_core.inference.predictor import choose_device
-    from genesis_core.inference.scan_planes import places_on, planes_of_scan
+    from genesis_core.inference.scan_planes import places_on, planes_of_scan, with_variances
 
     models = (model,) if not isinstance(model, Sequence) else tuple(model)
     volumes = (volume,) if isinstance(volume, Volume) else tuple(volume)
@@ -152,6 +152,8 @@ def segment(
         progress=progress,
         stop=stop,
     )
+    if uncertainty:
+        slabs = with_variances(slabs)
     for number, plane in planes_of_scan(slabs, places_on(grid, reduction.geometry)):
         reduction.take(number, plane)
     del unit, slabs

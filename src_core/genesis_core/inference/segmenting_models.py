@@ -32,6 +32,7 @@ def require_segmenting_models(models: Sequence[Model], batch_size: int = 1) -> t
             ("structures", _structure_list(first), _structure_list(other)),
             ("preprocessing", first.preprocessing, other.preprocessing),
             ("activation", first.activation, other.activation),
+            ("words for the sides", (first.left_words, first.right_words), (other.left_words, other.right_words)),
             ("channels", (first.network.in_channels, first.channels), (other.network.in_channels, other.channels)),
             ("patch size", first.patch_size, other.patch_size),
         ):
@@ -47,7 +48,8 @@ def require_segmenting_models(models: Sequence[Model], batch_size: int = 1) -> t
 def views_of(card: ModelCard, preprocessing: Preprocessing, flips: Sequence[str]) -> tuple[Mirror, ...]:
     """Return the views of a scan that are averaged; raises SettingsError as `mirrors` does."""
     background = ["background"] if card.activation == "softmax" else []
-    return mirrors(flips, preprocessing.axis_codes, [*background, *(entry.name for entry in card.structures)])
+    names = [*background, *(entry.name for entry in card.structures)]
+    return mirrors(flips, preprocessing.axis_codes, names, card.left_words, card.right_words)
 
 
 def numbering_remarks(card: ModelCard) -> list[str]:

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
 
-# The published notebook's np.arange(0.5, 1.0, 0.05).
-PUBLISHED_THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
 # Voxels looked at together: tables of codes stay in the processor's cache, whatever the size of the scan.
 _TOGETHER = 1 << 20
 
@@ -132,38 +130,3 @@ def joint_counts(
         joint = first[start : start + _TOGETHER].astype(np.int64) * sizes[1] + second[start : start + _TOGETHER]
         table += np.bincount(joint, minlength=table.size)
     return table.reshape(sizes)
-
-
-def published_mean_iou(
-    probability: NDArray[Any], reference: NDArray[Any], thresholds: Sequence[float] = PUBLISHED_THRESHOLDS
-) -> float:
-    """Return the "mean IoU" that the published Models Genesis code reports. It is NOT the IoU of the foreground.
-
-    For each threshold t, the IoU of {probability > t} and the IoU of its background are averaged, and these means are
-    averaged over the thresholds. The background of a scan is large and easy, so the figure is far higher than `iou`
-    (77.1 % where the foreground has 59.2 %, in the published notebook): compare it with published figures, and with
-    nothing else. A class that neither side holds is left out of its mean, as the metric used there does.
-
-    probability: in [0, 1], any shape. reference: the same shape, not 0 where the structure is. Returns a value in
-    [0, 1]; one volume or one set of sub-volumes counts as one (the published figures also run together over epochs).
-    Raises VolumeError if the shapes differ, there is no voxel, or a probability lies outside [0, 1].
-    """
-    values = np.asarray(probability).reshape(-1)
-    truth = np.asarray(reference).reshape(-1) != 0
-    if np.shape(probability) != np.shape(reference) or not values.size:
-        raise VolumeError(
-            f"probabilities of shape {np.shape(probability)} and a reference of shape {np.shape(reference)}: "
-            "one shape with voxels is needed"
-        )
-    if not (float(values.min()) >= 0 and float(values.max()) <= 1):
-        raise VolumeError("probabilities must lie in [0, 1]; give the network's output after its sigmoid")
-    means = []
-    for threshold in thresholds:
-        counts = overlap(values > threshold, truth)
-        background = Overlap(
-            values.size - counts.prediction - counts.reference + counts.both,
-            values.size - counts.prediction,
-            values.size - counts.reference,
-        )
-        means.append(float(np.mean([one.iou for one in (counts, background) if one.iou is not None])))
-    return float(np.mean(means))

@@ -66,10 +66,10 @@ def surface_scores(
     one, two = one[box], two[box]
     if not one.any() or not two.any():
         return SurfaceScores(None, None, 0.0)
-    steps = (float(spacing[2]), float(spacing[1]), float(spacing[0]))
-    (places_one, areas_one), (places_two, areas_two) = _surface(one, steps), _surface(two, steps)
     if np.array_equal(one, two):
         return SurfaceScores(0.0, 0.0, 1.0)
+    steps = (float(spacing[2]), float(spacing[1]), float(spacing[0]))
+    (places_one, areas_one), (places_two, areas_two) = _surface(one, steps), _surface(two, steps)
     there, back = _nearest(places_one, places_two), _nearest(places_two, places_one)
     distances, areas = np.concatenate([there, back]), np.concatenate([areas_one, areas_two])
     near = distances <= tolerance_mm * (1 + _ROUNDING) + _ROUNDING

@@ -13,8 +13,9 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from genesis_core.errors import ModelError
 from genesis_core.networks.registry import AnyNetworkSettings
-from genesis_core.settings import Settings, Size3, dump_yaml, read_yaml, setting, validate
+from genesis_core.settings import Settings, Size3, Words, dump_yaml, read_yaml, setting, validate
 from genesis_core.volumes.preprocessing import Preprocessing
+from genesis_core.volumes.sides import LEFT_WORDS, RIGHT_WORDS
 
 SCHEMA = 1
 # A card is a page of text; anything larger is not one.
@@ -67,6 +68,8 @@ class ModelCard(Settings):
     structures: tuple[LabelEntry, ...] = setting(
         (), "What it segments: one output channel each; with softmax the background comes first, as channel 0."
     )
+    left_words: Words = setting(LEFT_WORDS, "Words in a structure's name that say left, as its training read them.")
+    right_words: Words = setting(RIGHT_WORDS, "Words that say right, partner by partner.")
     loss: str | None = setting(None, "What training minimised.")
     recipe: PlainMapping | None = setting(None, "The recipe of corruptions it learnt to undo, as in the recipe's file.")
     data: PlainMapping = setting({}, "What it was trained on, in figures and words; no names of patients.")

@@ -53,13 +53,17 @@ def load_ensemble(path: str | os.PathLike[str], device: str | torch.device = "cp
     from genesis_core.model.folder import load_model
 
     folder = Path(path)
+    places = [folder / PurePosixPath(name) for name in listed_models(folder)] or [folder]
+    return tuple(load_model(place, device) for place in places)
+
+
+def listed_models(folder: Path) -> tuple[str, ...]:
+    """Return the models a run in folds lists, relative to it; none for a single model. Raises ModelError if damaged."""
     listing = folder / ENSEMBLE
     if not listing.is_file():
-        return (load_model(folder, device),)
-    if listing.stat().st_size > _MAX_BYTES:
-        raise ModelError(f"{listing}: larger than a list of models can be ({_MAX_BYTES} bytes)")
-    listed = validate(EnsembleList, read_yaml(listing, error=ModelError), where=str(listing), error=ModelError)
-    return tuple(load_model(folder / PurePosixPath(name), device) for name in listed.models)
+        return ()
+    values = read_yaml(listing, error=ModelError, max_bytes=_MAX_BYTES)
+    return validate(EnsembleList, values, where=str(listing), error=ModelError).models
 
 
 def ensemble_yaml(models: tuple[str, ...]) -> str:

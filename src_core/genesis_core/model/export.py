@@ -19,20 +19,15 @@ from typing import TYPE_CHECKING
 from genesis_core.atomic import write_text
 from genesis_core.errors import ModelError, OutputExistsError
 from genesis_core.model.card import ModelCard, read_card
-from genesis_core.model.ensemble import ENSEMBLE, EnsembleList, ensemble_yaml, load_ensemble
-from genesis_core.model.folder import CARD, WEIGHTS, find_model, load_model
+from genesis_core.model.ensemble import ENSEMBLE, ensemble_yaml, listed_models, load_ensemble
+from genesis_core.model.folder import ATTEMPTS, CARD, WEIGHTS, find_model, load_model
 from genesis_core.model.onnx_file import Parity, require_onnx, write_onnx
 from genesis_core.model.weights import sha256
-from genesis_core.settings import read_yaml, validate
 
 if TYPE_CHECKING:
     from genesis_core.model.folder import Model
 
 README = "README.md"
-# A run that trains may replace its model between the reading of the card and that of the weights.
-_ATTEMPTS = 5
-# A list of folds is a few lines; anything larger is something else.
-_MAX_BYTES = 1 << 16
 Say = Callable[[int, int, str], None]
 
 
@@ -66,7 +61,7 @@ def export_model(
         require_onnx()
     if out.exists():
         raise OutputExistsError(f"{out} exists already, and nothing is overwritten: choose another --out")
-    listed = _listed(source)
+    listed = listed_models(source)
     folders = [source / PurePosixPath(name) for name in listed] or [find_model(source)]
     parity: dict[str, tuple[Parity, ...]] = {}
     with _new_folder(out) as folder:
@@ -91,15 +86,6 @@ def export_model(
     return Exported(out, files, cards[0], len(cards), parity)
 
 
-def _listed(source: Path) -> tuple[str, ...]:
-    """Return the models a run in folds lists; nothing for one that is a single model."""
-    listing = source / ENSEMBLE
-    if not listing.is_file():
-        return ()
-    values = read_yaml(listing, error=ModelError, max_bytes=_MAX_BYTES)
-    return validate(EnsembleList, values, where=str(listing), error=ModelError).models
-
-
 @contextmanager
 def _new_folder(out: Path) -> Iterator[Path]:
     """Yield a folder beside `out` that gets its name at the end, and is removed if anything goes wrong."""
@@ -119,7 +105,7 @@ def _new_folder(out: Path) -> Iterator[Path]:
 def _copy(place: Path, folder: Path) -> ModelCard:
     """Copy card and weights as they are, byte for byte, and return the card."""
     folder.mkdir(parents=True, exist_ok=True)
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         card = read_card(place / CARD)
         text = (place / CARD).read_bytes()
         # While a model is replaced, the weights before it lie beside the new ones.

@@ -24,6 +24,8 @@ from genesis_core.networks.settings import NetworkSettings
 CARD = "model.yaml"
 WEIGHTS = "weights.safetensors"
 _PREVIOUS = "weights.previous.safetensors"
+# A run that trains may replace its model between the reading of the card and that of the weights.
+ATTEMPTS = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +73,8 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     the card was written for (SHA-256), do not fit its network, or are not finite. No code from the folder is run.
     """
     folder = find_model(Path(path))
-    card = read_card(folder / CARD)
-    network = _empty_network(card.network, folder)
-    tensors = unpack(_read_weights(folder, card, network), folder / WEIGHTS)
+    card, network, data = _read_whole(folder)
+    tensors = unpack(data, folder / WEIGHTS)
     problems = differences(network.state_dict(), tensors)
     if problems:
         raise ModelError(f"{folder}: the weights do not fit the network in the card: {'; '.join(problems)}")
@@ -105,6 +106,21 @@ def find_model(path: Path) -> Path:
     if (path / "run.yaml").is_file():
         raise ModelError(f"{path}: this run has not written a model yet; let it go on until its first validation")
     raise ModelError(f"{path}: neither a model folder ({CARD} is missing) nor a run folder with a model in it")
+
+
+def _read_whole(folder: Path) -> tuple[ModelCard, nn.Module, bytes]:
+    """Return card, empty network and weights that belong together; read again while a run replaces them meanwhile."""
+    attempt = 0
+    while True:
+        attempt += 1
+        card = read_card(folder / CARD)
+        network = _empty_network(card.network, folder)
+        try:
+            return card, network, _read_weights(folder, card, network)
+        except ModelError:
+            replaced = read_card(folder / CARD) != card or (folder / _PREVIOUS).is_file()
+            if attempt == ATTEMPTS or not replaced:
+                raise
 
 
 def _read_weights(folder: Path, card: ModelCard, network: nn.Module) -> bytes:

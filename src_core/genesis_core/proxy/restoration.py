@@ -86,18 +86,22 @@ class RestorationTask:
         """Return loss, both baselines and the spread on the fixed set.
 
         `return_input`, `return_mean`: the loss of returning the corrupted input, and of returning each target's own
-        mean. `spread`: standard deviation of the predictions within a sub-volume, over that of the targets.
+        mean. `spread`: standard deviation of the predictions within a sub-volume, over that of the targets, each in the
+        mean over the set: a constant target has none to compare with.
         """
         losses: list[float] = []
-        spreads: list[float] = []
+        deviations: list[float] = []
+        own: list[float] = []
         for first, restored in self._restored(network, len(self._validation.origins)):
             for index, one in enumerate(restored, first):
                 losses.append(_loss_of(one.cpu(), self._validation.only(index), self._loss))
             targets = self._validation.targets[first : first + len(restored)].to(restored.device)
             axes = tuple(range(1, targets.ndim))
-            spreads += (restored.std(axes) / targets.std(axes).clamp_min(1e-6)).tolist()
+            deviations += restored.std(axes).tolist()
+            own += targets.std(axes).tolist()
+        spread = float(np.mean(deviations)) / max(float(np.mean(own)), 1e-6)
         name = "loss" if self.held_out else "train_loss"
-        return {name: float(np.mean(losses)), **self._baselines, "spread": float(np.mean(spreads))}
+        return {name: float(np.mean(losses)), **self._baselines, "spread": spread}
 
     def preview(self, network: nn.Module) -> dict[str, NDArray[Any]]:
         """Return the first samples of the fixed set as float16: original, corrupted, restored, (sample, z, y, x)."""

@@ -17,8 +17,7 @@ from pathlib import Path
 
 from genesis_core.atomic import replacing
 from genesis_core.errors import CacheError
-from genesis_core.sampling.bricks import DamagedEntryError, read_header
-from genesis_core.sampling.cache import ABANDONED_SECONDS
+from genesis_core.sampling.cache import ABANDONED_SECONDS, is_whole
 
 _ENTRY = re.compile(r"[0-9a-f]{32}\.bricks")
 _NOTE = re.compile(r"[0-9a-f]{32}\.modality\.\d+\.json")
@@ -171,10 +170,4 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    if not _ENTRY.fullmatch(path.name):
-        return path.stat().st_size > 0
-    try:
-        read_header(path)
-    except DamagedEntryError:
-        return False
-    return True
+    return is_whole(path) if _ENTRY.fullmatch(path.name) else path.stat().st_size > 0

@@ -1,7 +1,7 @@
 """What tells one scan on disk, prepared in one way, from any other: the name of its cache entry.
 
 The voxels are not read. A file is known by its absolute path, size, modification time, its first 64 KiB (the header)
-and last 4 KiB (in a .nii.gz, the checksum of the content); a DICOM folder by the names, sizes and times of its files.
+and last 4 KiB (in a .nii.gz, the checksum of the content); a DICOM folder by the names, sizes and times of its slices.
 """
 
 from __future__ import annotations
@@ -30,9 +30,11 @@ def source_fingerprint(scan: Scan) -> str:
 
     path = Path(scan.path)
     try:
-        if path.is_dir() or file_ending(path) is None:
-            # A single DICOM file may stand for the series around it.
-            facts = _listing(path if path.is_dir() else path.parent)
+        if path.is_dir():
+            facts = _listing(path)
+        elif file_ending(path) is None:
+            # A single DICOM file, which is read alone, whatever lies around it.
+            facts = [_file_facts(path)]
         else:
             facts = [_file_facts(part) for part in dict.fromkeys((path, parse_file(path).data_path))]
     except OSError as problem:
@@ -52,8 +54,11 @@ def entry_key(scan: Scan, preprocessing: Preprocessing) -> str:
 
 
 def _listing(folder: Path) -> list[Any]:
+    """Return the facts of the files that can be slices by their names; others are never looked at."""
+    from genesis_core.volumes.formats.headers import may_be_dicom
+
     with os.scandir(folder) as entries:
-        files = [entry for entry in entries if entry.is_file()]
+        files = [entry for entry in entries if may_be_dicom(entry.name) and entry.name[0] != "." and entry.is_file()]
     return sorted([entry.name, entry.stat().st_size, entry.stat().st_mtime_ns] for entry in files)
 
 

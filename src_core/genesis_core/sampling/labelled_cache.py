@@ -33,6 +33,7 @@ from genesis_core.sampling.labelled_entry import EntryNames, entry_names
 from genesis_core.sampling.structure_places import PLACES, find_places
 from genesis_core.volumes.intensity import IntensityMap
 from genesis_core.volumes.label_volume import LabelVolume, Structure
+from genesis_core.volumes.structure_names import IGNORE
 from genesis_core.volumes.volume import Geometry, Volume
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ if TYPE_CHECKING:
 Index3 = tuple[int, int, int]
 Number = TypeVar("Number", np.float32, np.int16)
 
-# A structure of this name is no structure: it marks places where the labels say nothing.
-IGNORE = "ignore"
 _UNKNOWN = -1
 _ATTEMPTS = 5
 _rebuilding = threading.Lock()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from genesis_core.volumes.labelled.case import Case, Source
     from genesis_core.volumes.preprocessing import Preprocessing
 
-# To be raised whenever the same files give other entries.
-_FORMAT = 1
+# To be raised whenever the same files give other entries: of images, and of labels.
+_FORMAT, _LABEL_FORMAT = 1, 2
 
 
 class EntryNames(NamedTuple):
@@ -58,7 +58,7 @@ def entry_names(case: Case, structures: Sequence[Structure], preprocessing: Prep
     wanted = [(structure.name, structure.value, structure.layer) for structure in structures]
     numbering = [(structure.name, structure.value, structure.layer) for structure in case.numbering or ()]
     annotated = None if case.annotated is None else sorted(case.annotated)
-    labels = _digest([_FORMAT, "label", scans, grid, kind, label, wanted, numbering, annotated])
+    labels = _digest([_LABEL_FORMAT, "label", scans, grid, kind, label, wanted, numbering, annotated])
     return EntryNames(images, labels)
 
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genesis_core.errors import CacheError, GenesisError, SamplingError
-from genesis_core.parallel import for_each
+from genesis_core.errors import SamplingError
 from genesis_core.sampling.cache import cache_folder, sweep
 from genesis_core.sampling.labelled_cache import CachedCase, open_cached_case
+from genesis_core.sampling.preparing import Progress, none_usable, prepare_each
 
 if TYPE_CHECKING:
     from genesis_core.volumes.label_volume import Structure
     from genesis_core.volumes.labelled.case import Case
     from genesis_core.volumes.preprocessing import Preprocessing
-
-Progress = Callable[[int, int, str], None]
 
 
 def prepare_cases(
@@ -41,39 +37,21 @@ def prepare_cases(
     if not cases:
         raise SamplingError("no labelled case found: check the folder")
     sweep(cache_folder(cache_dir))
-    results: dict[int, CachedCase] = {}
-    problems: dict[int, tuple[Case, str]] = {}
-
-    def work(case: Case) -> CachedCase:
-        return open_cached_case(case, structures, preprocessing, cache_dir)
-
-    threads = min(threads, os.cpu_count() or 1)
-    with closing(for_each(cases, work, threads=threads, should_stop=should_stop)) as pairs:
-        for number, outcome in pairs:
-            if isinstance(outcome, CacheError):
-                raise outcome
-            if isinstance(outcome, Exception):
-                problems[number] = (cases[number], _reason(cases[number], outcome))
-            else:
-                results[number] = outcome
-            if progress:
-                progress(len(results) + len(problems), len(cases), cases[number].id)
-    stopped = len(results) + len(problems) < len(cases)
+    results, problems, stopped = prepare_each(
+        cases,
+        lambda case: open_cached_case(case, structures, preprocessing, cache_dir),
+        _hidden,
+        progress,
+        should_stop,
+        threads,
+    )
     if not results and not stopped:
-        some = "; ".join(f"{case.id}: {reason}" for case, reason in list(problems.values())[:3])
-        raise SamplingError(f"none of the {len(cases)} labelled cases can be used: {some}")
-    return [results[n] for n in sorted(results)], [problems[n] for n in sorted(problems)]
+        raise none_usable("labelled cases", cases, problems)
+    return results, problems
 
 
-def _reason(case: Case, problem: Exception) -> str:
-    if isinstance(problem, GenesisError):
-        text = str(problem)
-        # Reasons end up in records that are shared, so files and case go by the pseudonym there.
-        parts = () if case.label is None else case.label.parts
-        for source in (*case.images, *(source for _, source in parts)):
-            text = text.replace(str(source.path), case.id)
-        return text.replace(f"{case.name}:", f"{case.id}:")
-    if isinstance(problem, MemoryError):
-        return "it does not fit into memory"
-    # One case that trips over a defect of ours must not cost the others; the type tells that it is one.
-    return f"unexpected {type(problem).__name__}: {problem}"
+def _hidden(case: Case, text: str) -> str:
+    parts = () if case.label is None else case.label.parts
+    for source in (*case.images, *(source for _, source in parts)):
+        text = text.replace(str(source.path), case.id)
+    return text.replace(f"{case.name}:", f"{case.id}:")

@@ -17,7 +17,9 @@ from genesis_core.errors import SamplingError
 from genesis_core.randomness import integer, stream, uniform
 from genesis_core.sampling.labelled_cache import CachedCase
 from genesis_core.sampling.labelled_settings import LabelledSamplingSettings
+from genesis_core.sampling.placing import is_padded, start_range
 from genesis_core.sampling.warping import Index3, Matrix, read_warped
+from genesis_core.volumes.labelled.layout import some
 
 # Given the spacing (x, y, z) of a case in mm, how its sub-volume is turned, as `read_warped` takes it.
 Transform = Callable[[tuple[float, float, float]], Matrix | None]
@@ -43,7 +45,7 @@ class LabelledSubVolume:
     """images: float32 (channel, z, y, x) in [0, 1]. layers: int16 (layer, z, y, x), as `CachedCase.read` gives them.
 
     annotated: for each structure, whether it was looked for in this case. origin: where it comes from, as a phrase
-    without any path. padded: the scan is smaller than the sub-volume.
+    without any path.
     """
 
     images: NDArray[np.float32]
@@ -51,7 +53,6 @@ class LabelledSubVolume:
     annotated: tuple[bool, ...]
     place: Place
     origin: str
-    padded: bool
 
 
 class LabelledSampler:
@@ -121,19 +122,11 @@ class LabelledSampler:
         case = self.cases[place.case]
         matrix = None if transform is None else transform(case.geometry.spacing)
         images, layers = read_warped(case.read, place.start, self.size, matrix)
-        return LabelledSubVolume(
-            images, layers, case.annotated, place, self._origin(place), self._is_padded(case.shape)
-        )
-
-    def sub_volume(
-        self, stream_name: str, step: int, index: int, transform: Transform | None = None
-    ) -> LabelledSubVolume:
-        """Draw sub-volume `index` of step `step` of the stream: `place` and `read` in one."""
-        return self.read(self.place(stream_name, step, index), transform)
+        return LabelledSubVolume(images, layers, case.annotated, place, self._origin(place))
 
     def _start(self, number: int, around: int | None, key: int) -> Index3:
         case = self.cases[number]
-        ranges = [_places(length, size) for length, size in zip(case.shape, self.size, strict=True)]
+        ranges = [start_range(length, size) for length, size in zip(case.shape, self.size, strict=True)]
         # Anywhere in a case with blank places: around a voxel that says something.
         row = len(self.structures) if around is None else around
         some_unknown = case.known < case.shape[0] * case.shape[1] * case.shape[2]
@@ -152,27 +145,16 @@ class LabelledSampler:
         where = f"{self.cases[place.case].id} at {','.join(map(str, place.start))} (z,y,x)"
         return where if place.around is None else f"{where}, around {self.structures[place.around]}"
 
-    def _is_padded(self, shape: Index3) -> bool:
-        return any(have < want for have, want in zip(shape, self.size, strict=True))
-
     def _notes(self) -> tuple[str, ...]:
         notes = []
         shown = {number for present in self._present for number in present}
         missing = [name for number, name in enumerate(self.structures) if number not in shown]
         if missing:
             notes.append(f"No case shows {', '.join(missing)}: it cannot be learnt from these.")
-        padded = [case.id for case in self.cases if self._is_padded(case.shape)]
+        padded = [case.id for case in self.cases if is_padded(case.shape, self.size)]
         if padded:
-            some = ", ".join(padded[:5]) + (f" and {len(padded) - 5} more" if len(padded) > 5 else "")
             notes.append(
                 f"{len(padded)} of {len(self.cases)} scans are smaller than the sub-volumes and are padded with 0; no "
-                f"loss is taken there: {some}."
+                f"loss is taken there: {some(padded, 5)}."
             )
         return tuple(notes)
-
-
-def _places(length: int, size: int) -> tuple[int, int]:
-    if length >= size:
-        return 0, length - size
-    centred = -((size - length) // 2)
-    return centred, centred

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from genesis_core.atomic import write_text
 from genesis_core.errors import CacheError, GenesisError, SamplingError
@@ -23,6 +23,18 @@ Modality = Literal["ct", "mr"]
 Progress = Callable[[int, int, str], None]
 Problem = tuple["Scan", str]
 Result = TypeVar("Result")
+
+
+class _Named(Protocol):
+    """What is prepared: a scan or a case."""
+
+    @property
+    def id(self) -> str:
+        """Its pseudonym."""
+        ...
+
+
+Item = TypeVar("Item", bound=_Named)
 
 
 def prepare_scans(
@@ -43,11 +55,11 @@ def prepare_scans(
     if not scans:
         raise SamplingError("no scan found: check data.scans")
     sweep(cache_folder(cache_dir))
-    results, problems, stopped = _each(
-        scans, lambda scan: open_cached(scan, preprocessing, cache_dir), progress, should_stop, threads
+    results, problems, stopped = prepare_each(
+        scans, lambda scan: open_cached(scan, preprocessing, cache_dir), _hidden, progress, should_stop, threads
     )
     if not results and not stopped:
-        raise _none_usable(scans, problems)
+        raise none_usable("scans", scans, problems)
     return results, problems
 
 
@@ -70,11 +82,13 @@ def decide_modality(
     if not scans:
         raise SamplingError("no scan found: check data.scans")
     folder = cache_folder(cache_dir)
-    guesses, problems, stopped = _each(scans, lambda scan: _guess(scan, folder), progress, should_stop, threads)
+    guesses, problems, stopped = prepare_each(
+        scans, lambda scan: _guess(scan, folder), _hidden, progress, should_stop, threads
+    )
     if not guesses:
         if stopped:
             raise SamplingError("stopped before the modality was known")
-        raise _none_usable(scans, problems)
+        raise none_usable("scans", scans, problems)
     # Label maps have no modality; they are left out, and named, when the scans are prepared.
     guesses = [guess for guess in guesses if not guess["label_map"]] or guesses
     found = {kind: [guess for guess in guesses if guess["modality"] == kind] for kind in ("ct", "mr")}
@@ -126,42 +140,48 @@ def _known(path: Path) -> dict[str, Any]:
     return found
 
 
-def _each(
-    scans: Sequence[Scan],
-    work: Callable[[Scan], Result],
+def prepare_each(
+    items: Sequence[Item],
+    work: Callable[[Item], Result],
+    hidden: Callable[[Item, str], str],
     progress: Progress | None,
     should_stop: Callable[[], bool] | None,
     threads: int,
-) -> tuple[list[Result], list[Problem], bool]:
-    """Do `work` on every scan in a few threads; return results and problems in order, and whether it was stopped."""
+) -> tuple[list[Result], list[tuple[Item, str]], bool]:
+    """Do `work` on every scan or case in a few threads.
+
+    hidden: returns a reason without paths and names, since reasons end up in records that are shared. Returns results
+    and (item, reason) of the others, both in order, and whether it was stopped. Raises CacheError at once.
+    """
     results: dict[int, Result] = {}
-    problems: dict[int, Problem] = {}
+    problems: dict[int, tuple[Item, str]] = {}
     # Each thread holds a whole scan: more of them than cores would only cost memory.
     threads = min(threads, os.cpu_count() or 1)
-    with closing(for_each(scans, work, threads=threads, should_stop=should_stop)) as pairs:
+    with closing(for_each(items, work, threads=threads, should_stop=should_stop)) as pairs:
         for number, outcome in pairs:
+            item = items[number]
             if isinstance(outcome, CacheError):
                 raise outcome
-            if isinstance(outcome, Exception):
-                problems[number] = (scans[number], _reason(scans[number], outcome))
+            if isinstance(outcome, GenesisError):
+                problems[number] = (item, hidden(item, str(outcome)))
+            elif isinstance(outcome, MemoryError):
+                problems[number] = (item, "it does not fit into memory")
+            elif isinstance(outcome, Exception):
+                # One that trips over a defect of ours must not cost the others; the type tells that it is one.
+                problems[number] = (item, f"unexpected {type(outcome).__name__}: {outcome}")
             else:
                 results[number] = outcome
             if progress:
-                progress(len(results) + len(problems), len(scans), scans[number].id)
-    stopped = len(results) + len(problems) < len(scans)
+                progress(len(results) + len(problems), len(items), item.id)
+    stopped = len(results) + len(problems) < len(items)
     return [results[n] for n in sorted(results)], [problems[n] for n in sorted(problems)], stopped
 
 
-def _reason(scan: Scan, problem: Exception) -> str:
-    if isinstance(problem, GenesisError):
-        # Reasons end up in records that are shared, so the scan goes by its pseudonym there.
-        return str(problem).replace(str(scan.path), scan.id)
-    if isinstance(problem, MemoryError):
-        return "it does not fit into memory"
-    # One scan that trips over a defect of ours must not cost the others; the type tells that it is one.
-    return f"unexpected {type(problem).__name__}: {problem}"
+def none_usable(what: str, items: Sequence[Item], problems: Sequence[tuple[Item, str]]) -> SamplingError:
+    """Return the error that none of the items can be used, with the first reasons. what: "scans"."""
+    some = "; ".join(f"{item.id}: {reason}" for item, reason in problems[:3])
+    return SamplingError(f"none of the {len(items)} {what} can be used: {some}")
 
 
-def _none_usable(scans: Sequence[Scan], problems: Sequence[Problem]) -> SamplingError:
-    some = "; ".join(f"{scan.id}: {reason}" for scan, reason in problems[:3])
-    return SamplingError(f"none of the {len(scans)} scans can be used: {some}")
+def _hidden(scan: Scan, text: str) -> str:
+    return text.replace(str(scan.path), scan.id)

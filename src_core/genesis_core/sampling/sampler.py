@@ -16,7 +16,9 @@ from genesis_core.errors import SamplingError
 from genesis_core.randomness import integer, stream, uniform
 from genesis_core.sampling.cache import CachedScan
 from genesis_core.sampling.filters import LUNG_DEPTH, air_level, lung_score, tissue_share, unit_level
+from genesis_core.sampling.placing import is_padded, start_range
 from genesis_core.sampling.settings import SamplingSettings
+from genesis_core.volumes.labelled.layout import some
 
 _AXES = ("z", "y", "x")
 # The published extraction reads three slices more than the sub-volume, and keeps one voxel of room, along z.
@@ -30,7 +32,7 @@ class SubVolume:
 
     scan: index of the scan in the sampler's list; scan_id: its pseudonym. start: first voxel (z, y, x) in that scan,
     negative where it is padded. tries: how many were drawn; fallback: every one was refused, and this is the last.
-    flipped: axes ("z", "y", "x") along which it was turned around. padded: the scan is smaller than the sub-volume.
+    flipped: axes ("z", "y", "x") along which it was turned around.
     """
 
     array: NDArray[np.float32]
@@ -40,7 +42,6 @@ class SubVolume:
     tries: int
     fallback: bool
     flipped: tuple[str, ...]
-    padded: bool
 
     @property
     def origin(self) -> str:
@@ -90,7 +91,7 @@ class Sampler:
             array = scan.read((z, y, x), (self._size[0] + extra, *self._size[1:]))
             accepted = self._accepts(array, self._levels[number])
         array, flipped = self._flip(array, stream(key, "flip"))
-        return SubVolume(array, number, scan.id, (z, y, x), tries, not accepted, flipped, self._is_padded(scan))
+        return SubVolume(array, number, scan.id, (z, y, x), tries, not accepted, flipped)
 
     def _accepts(self, array: NDArray[np.float32], level: float) -> bool:
         if self._settings.filter == "lung_ct":
@@ -131,7 +132,7 @@ class Sampler:
                 for length, size, edge, more in zip(scan.shape, self._size, margin, _LUNG_SPARE, strict=True)
             ]
             return None if any(high < low for low, high in ranges) else (ranges[0], ranges[1], ranges[2])
-        ranges = [_places(length, size) for length, size in zip(scan.shape, self._size, strict=True)]
+        ranges = [start_range(length, size) for length, size in zip(scan.shape, self._size, strict=True)]
         return ranges[0], ranges[1], ranges[2]
 
     def _notes(self) -> tuple[str, ...]:
@@ -145,26 +146,13 @@ class Sampler:
             ]
             notes.append(
                 f"{len(left_out)} of {len(self._scans)} scans are left out: with its margins the filter lung_ct needs "
-                f"at least {', '.join(map(str, least))} voxels (z, y, x): {_some(left_out)}."
+                f"at least {', '.join(map(str, least))} voxels (z, y, x): {some(left_out, 5)}."
             )
-        padded = [self._scans[number].id for number in sorted(usable) if self._is_padded(self._scans[number])]
+        drawn_from = [self._scans[number] for number in sorted(usable)]
+        padded = [scan.id for scan in drawn_from if is_padded(scan.shape, self._size)]
         if padded:
             notes.append(
                 f"{len(padded)} of {len(self._scans)} scans are smaller than the sub-volumes and are padded with air "
-                f"(0) on both sides: {_some(padded)}."
+                f"(0) on both sides: {some(padded, 5)}."
             )
         return tuple(notes)
-
-    def _is_padded(self, scan: CachedScan) -> bool:
-        return any(have < want for have, want in zip(scan.shape, self._size, strict=True))
-
-
-def _places(length: int, size: int) -> tuple[int, int]:
-    if length >= size:
-        return 0, length - size
-    centred = -((size - length) // 2)
-    return centred, centred
-
-
-def _some(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

@@ -17,6 +17,7 @@ from genesis_core.pictures.mosaic import Row, Tile, sheet
 from genesis_core.pictures.slices import Pixels, grey, signed_difference
 from genesis_core.studies.demo import DemoResult
 from genesis_core.studies.demo_transfer_section import transfer_section
+from genesis_core.studies.middle_slices import middle_slices
 from genesis_core.studies.page import html_page
 from genesis_core.training.events import last_of_each_step
 from genesis_core.training.previews import read_preview
@@ -158,26 +159,19 @@ def _whole_scan(result: DemoResult) -> str:
     restoration, scan = result.restoration, result.shown
     low, high = restoration.window
     limit = _LIMIT * (high - low)
-    spacing = scan.spacing
-    rows = []
-    for name, plane in (("axial", 0), ("coronal", 1)):
-        index = scan.shape[plane] // 2
-        # Coronal slices are shown head up, with voxels of their true shape.
-        turned = slice(None) if plane == 0 else slice(None, None, -1 if scan.axis_codes[2] == "S" else 1)
-        tall = 1 if plane == 0 else max(1, round(spacing[2] / spacing[0]))
-        planes = [
-            np.repeat(np.take(volume.array, index, axis=plane)[turned], tall, axis=0)
-            for volume in (scan, restoration.restored, restoration.residual)
-        ]
-        rows.append(
-            Row(
-                (
-                    Tile(grey(planes[0], low, high), f"scan, {name}"),
-                    Tile(grey(planes[1], low, high), "restored"),
-                    Tile(signed_difference(planes[2], limit), "residual: restored - scan", smooth=False),
-                )
+    original, restored, residual = (
+        middle_slices(volume) for volume in (scan, restoration.restored, restoration.residual)
+    )
+    rows = [
+        Row(
+            (
+                Tile(grey(original[name], low, high), f"scan, {name}"),
+                Tile(grey(restored[name], low, high), "restored"),
+                Tile(signed_difference(residual[name], limit), "residual: restored - scan", smooth=False),
             )
         )
+        for name in original
+    ]
     unit = "HU" if scan.modality == "ct" else "scan units"
     picture = sheet(
         rows, footer=f"{_footer(result)} Residual: blue -{limit:.0f} to red +{limit:.0f} {unit}.", tile_width=285

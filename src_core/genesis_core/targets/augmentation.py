@@ -1,4 +1,4 @@
-"""Varying sub-volumes: `draw` decides by hashing, as a small object that can be stored; applying it is pure.
+"""Varying sub-volumes: `draw` decides by hashing, as a small object; applying it is pure.
 
 Angles and factors are physical: a turn is a rigid motion in millimetres whatever the spacing, right-handed about the
 axes of the array as the patient's: 90 degrees about z carries what lies toward growing x to growing y, about y what
@@ -8,18 +8,16 @@ lies toward z to x, about x what lies toward y to z.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.corruptions.draw import Draw
-from genesis_core.errors import SettingsError
 from genesis_core.randomness import stream, uniform
 from genesis_core.targets.augmentation_settings import AugmentationSettings, Range
 from genesis_core.targets.intensity_changes import IntensityChange, change_intensities
-from genesis_core.targets.sides import find_sides
+from genesis_core.volumes.sides import find_sides
 
 Spacing = tuple[float, float, float]
 _AXES = ("z", "y", "x")
@@ -67,27 +65,6 @@ class AugmentationDraw:
         if self.flipped:
             said.append(f"flipped {''.join(self.flipped)}")
         return ", ".join(said)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the draw as plain values for JSON or YAML."""
-        return {
-            "angles": list(self.angles),
-            "scale": self.scale,
-            "flipped": list(self.flipped),
-            "intensities": [asdict(change) for change in self.intensities],
-            "recipe": None if self.recipe is None else self.recipe.to_dict(),
-        }
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> AugmentationDraw:
-        """Read back what `to_dict` wrote. Raises SettingsError for anything else."""
-        try:
-            z, y, x = (float(angle) for angle in values["angles"])
-            changes = tuple(IntensityChange(**change) for change in values["intensities"])
-            recipe = None if values["recipe"] is None else Draw.from_dict(values["recipe"])
-            return cls((z, y, x), float(values["scale"]), tuple(values["flipped"]), changes, recipe)
-        except (KeyError, TypeError, ValueError) as problem:
-            raise SettingsError(f"augmentation draw: incomplete or damaged ({problem!r})") from None
 
 
 class Augmentation:

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from genesis_core.corruptions.recipe import Recipe
 from genesis_core.settings import Settings, Words, setting
+from genesis_core.volumes.sides import LEFT_WORDS, RIGHT_WORDS
 
 
 def _nonlinear() -> Recipe:
@@ -59,8 +60,8 @@ class AugmentationSettings(Settings):
         "Axes along which sub-volumes are mirrored; from side to side, left and right structures change names.",
     )
     flip_probability: float = setting(0.5, "Chance of being mirrored, for each of these axes.", ge=0, le=1)
-    left_words: Words = setting(("left", "l", "lt", "lh"), "Words in a structure's name that say left.")
-    right_words: Words = setting(("right", "r", "rt", "rh"), "Words that say right, partner by partner.")
+    left_words: Words = setting(LEFT_WORDS, "Words in a structure's name that say left.")
+    right_words: Words = setting(RIGHT_WORDS, "Words that say right, partner by partner.")
     noise_probability: float = setting(0.15, "Chance of added noise.", ge=0, le=1)
     noise: float = setting(0.05, "Largest standard deviation of the noise, of the range 0 to 1.", ge=0, le=1)
     blur_probability: float = setting(0.15, "Chance of being blurred.", ge=0, le=1)

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genesis_core.errors import SettingsError
-from genesis_core.sampling.labelled_cache import IGNORE
 from genesis_core.volumes.label_volume import Structure
+from genesis_core.volumes.structure_names import IGNORE
 
 Activation = Literal["softmax", "sigmoid"]
 

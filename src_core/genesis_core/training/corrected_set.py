@@ -15,7 +15,6 @@ from pathlib import Path
 from statistics import median
 
 from genesis_core.errors import SamplingError, SettingsError, VolumeError
-from genesis_core.sampling.labelled_cache import IGNORE
 from genesis_core.training.round_chain import CORRECTED
 from genesis_core.volumes.label_volume import Structure
 from genesis_core.volumes.labelled.case import Case, LabelledFolder
@@ -25,6 +24,7 @@ from genesis_core.volumes.labelled.finding import find_labelled
 from genesis_core.volumes.labelled.layout import case_id, some
 from genesis_core.volumes.labelled.splitting import subject_id
 from genesis_core.volumes.labelled.subjects import assign_subjects, read_subjects
+from genesis_core.volumes.structure_names import IGNORE
 
 # Within the joined set a corrected case is called like a file of this folder.
 _FOLDER = "corrected/"

@@ -263,6 +263,8 @@ def _save_model(
         preprocessing=prepared.preprocessing,
         patch_size=settings.sampling.patch_size,
         channels=facts.channels,
+        left_words=settings.augmentation.left_words,
+        right_words=settings.augmentation.right_words,
         structures=tuple(
             LabelEntry(name=one.name, value=one.value, colour=one.colour) for one in prepared.target.outputs
         ),

@@ -59,9 +59,9 @@ def score_held_out(
     """
     from genesis_core.inference.segment import segment
     from genesis_core.metrics.overlap import overlap
-    from genesis_core.sampling.labelled_cache import IGNORE
     from genesis_core.volumes.labelled.reading_cases import read_case
     from genesis_core.volumes.labelled.splitting import subject_id
+    from genesis_core.volumes.structure_names import IGNORE
 
     scores: Scores = {}
     for case in cases:

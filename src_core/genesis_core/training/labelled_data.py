@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from genesis_core.errors import SamplingError, SettingsError
-from genesis_core.sampling.labelled_cache import IGNORE
 from genesis_core.training.corrected_set import find_corrected, join_checks, join_folders, refuse_unknown
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.named_numbers import with_names
@@ -23,6 +22,7 @@ from genesis_core.volumes.labelled.case import Case, LabelledFolder
 from genesis_core.volumes.labelled.check_records import CaseRecord, LabelledCheck
 from genesis_core.volumes.labelled.checking import check_labelled
 from genesis_core.volumes.labelled.finding import find_labelled
+from genesis_core.volumes.structure_names import IGNORE
 from genesis_core.volumes.volume import Modality
 
 # Called with the kind of an event, its values, and the sentence for the person, where it names a file.

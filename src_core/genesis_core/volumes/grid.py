@@ -21,7 +21,7 @@ ROUNDING_SHARE = 0.05
 # Direction cosines this close to right angles are taken as they are, so that exact headers stay exact.
 _ALREADY_STRAIGHT = 1e-6
 # Grids closer than this, in mm at every corner, are the same grid: header rounding (float32 in NIfTI) is below it.
-_SAME_GRID_MM = 1e-3
+SAME_GRID_MM = 1e-3
 # Directions closer than this, in degrees, are called equal: half a voxel at the end of 500 is 0.06 degrees.
 _SAME_ANGLE = 0.01
 
@@ -78,7 +78,7 @@ def is_sheared(geometry: Geometry, moved: float) -> bool:
     return moved > ROUNDING_SHARE * min(geometry.spacing)
 
 
-def same_grid(first: Geometry, second: Geometry, tolerance: float = _SAME_GRID_MM) -> bool:
+def same_grid(first: Geometry, second: Geometry, tolerance: float = SAME_GRID_MM) -> bool:
     """Whether two grids have the same shape, and every voxel at the same place to `tolerance` mm."""
     if first.shape != second.shape:
         return False
@@ -92,7 +92,7 @@ def describe_grid_difference(first: Geometry, second: Geometry) -> str:
     origin 12.3 mm apart", or "the same grid to 0.001 mm" if `same_grid` says so.
     """
     if same_grid(first, second):
-        return f"the same grid to {_SAME_GRID_MM:g} mm"
+        return f"the same grid to {SAME_GRID_MM:g} mm"
     told = []
     if first.shape != second.shape:
         told.append(f"shape {_by(first.shape)} against {_by(second.shape)} voxels (z, y, x)")
@@ -103,7 +103,7 @@ def describe_grid_difference(first: Geometry, second: Geometry) -> str:
     elif (angle := _angle(first, second)) > _SAME_ANGLE:
         told.append(f"directions up to {angle:.2g} degrees apart")
     apart = float(np.linalg.norm(np.subtract(first.origin, second.origin)))
-    if apart > _SAME_GRID_MM:
+    if apart > SAME_GRID_MM:
         told.append(f"origins (first voxels) {_length(apart)} apart")
     if first.shape == second.shape:
         far = float(np.linalg.norm((_corners(first) @ (first.affine - second.affine).T)[:, :3], axis=1).max())
@@ -116,7 +116,7 @@ def _relation(first: Geometry, second: Geometry) -> str:
     if sorted(first.shape) == sorted(second.shape) and _same_places(first, second):
         return " (the same voxels in another order: reorienting one to the other's axes makes them equal)"
     steps = first.affine[:3, :3], second.affine[:3, :3]
-    if np.abs(_corners(first)[:, :3] @ (steps[0] - steps[1]).T).max() > _SAME_GRID_MM:
+    if np.abs(_corners(first)[:, :3] @ (steps[0] - steps[1]).T).max() > SAME_GRID_MM:
         return ""
     offset = np.linalg.solve(steps[1], first.affine[:3, 3] - second.affine[:3, 3])
     if np.abs(offset - np.rint(offset)).max() > 1e-2:
@@ -133,7 +133,7 @@ def _same_places(first: Geometry, second: Geometry) -> bool:
     nearest = np.linalg.norm(ours[:, None, :] - theirs[None, :, :], axis=2)
     volume = float(np.prod(first.spacing)), float(np.prod(second.spacing))
     apart = max(nearest.min(axis=0).max(), nearest.min(axis=1).max())
-    return bool(apart <= _SAME_GRID_MM and np.isclose(*volume))
+    return bool(apart <= SAME_GRID_MM and np.isclose(*volume))
 
 
 def _corners(geometry: Geometry) -> Matrix:

@@ -53,11 +53,6 @@ class IntensityMap:
             scale = np.float32(1) / width
         return float(scale) if width > 0 and np.isfinite(scale) else 0.0
 
-    @property
-    def flat(self) -> bool:
-        """Whether low and high coincide: every voxel then becomes 0."""
-        return self.scale == 0.0
-
     def to_unit(self, array: NDArray[Any]) -> NDArray[np.float32]:
         """Map finite scan units of any shape and real dtype to a new float32 array in [0, 1]."""
         import numpy as np

@@ -55,7 +55,8 @@ def read_labels(
     path: any file `read_volume` takes, of whole numbers (floats within 0.001 of one count), 0 where nothing is drawn;
     a .seg.nrrd of 3D Slicer with its layers, names and colours. A JSON beside it ({"structures": [...]}) names them.
     structures: what the numbers mean. Where the file names its structures itself, they are found by name, and get the
-    numbers given here. None given and none named: one structure per number, "label N".
+    numbers given here; one that the file does not name is left out, since nobody looked for it there. None given and
+    none named: one structure per number, "label N".
     series: which series of a DICOM folder, where labels were saved as one.
     Layers are unsigned, in the smallest type. Numbers without a structure stay, and `notes` counts them. Raises
     VolumeError for fractions, NaN, negative numbers, more than 65,535 kinds, 4D files, sheared axes, or if none of the
@@ -142,16 +143,20 @@ def _by_name(path: Path, drawn: _Drawn, wanted: Sequence[Structure]) -> tuple[_D
         if (key := _key(own.name)) in found and any(_key(one.name) == key for one in wanted):
             raise VolumeError(f"{path}: two of its structures are named '{own.name}'; rename or join them")
         found[key] = own
-    pairs = [(one, found.get(_key(one.name))) for one in wanted]
-    if named and not any(own for _, own in pairs):
+    names = {one.name for one in wanted}
+    pairs = [
+        # Of "Liver" and "liver", both asked for, each has its own files: it was not looked for in those of the other.
+        (one, own if own is not None and (own.name == one.name or own.name not in names) else None)
+        for one in wanted
+        for own in [found.get(_key(one.name))]
+    ]
+    if not any(own for _, own in pairs):
+        there = f"its structures {_listed([own.name for own in named])}" if named else "no structures"
         raise VolumeError(
-            f"{path}: it names its structures {_listed([own.name for own in named])}, and none of them is "
+            f"{path}: it names {there}, and none of them is "
             f"{_listed([one.name for one in wanted])}. Rename them, or give the names the file has"
         )
-    meant = tuple(
-        replace(one, layer=own.layer if own else 0, colour=one.colour or (own.colour if own else None))
-        for one, own in pairs
-    )
+    meant = tuple(replace(one, layer=own.layer, colour=one.colour or own.colour) for one, own in pairs if own)
     moves = {(own.layer, own.value): one.value for one, own in pairs if own}
     layers, counts, changed = [], [], False
     for index, (layer, numbers) in enumerate(zip(drawn.layers, drawn.counts, strict=True)):

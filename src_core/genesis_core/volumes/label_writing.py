@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from genesis_core.atomic import replacing, write_text
 from genesis_core.errors import OutputExistsError, VolumeError
-from genesis_core.volumes.formats.headers import parse_file
+from genesis_core.volumes.formats.headers import file_header, parse_file
 from genesis_core.volumes.formats.payload import read_arrays
 from genesis_core.volumes.label_values import whole_numbers
 from genesis_core.volumes.label_volume import LabelVolume
 from genesis_core.volumes.segment_keys import segment_remarks
-from genesis_core.volumes.structure_names import sidecar_of
+from genesis_core.volumes.structure_names import _parsed, _text, sidecar_of
 from genesis_core.volumes.volume import Volume
-from genesis_core.volumes.writing import write_checked
+from genesis_core.volumes.writing import refuse_moved, write_checked
 
 LABEL_ENDINGS = (".nii.gz", ".nii", ".nrrd")
 
@@ -39,7 +39,8 @@ def write_labels(labels: LabelVolume, path: str | os.PathLike[str], *, overwrite
     custom), which 3D Slicer opens as a segmentation, with layers. Numbers are written in the smallest unsigned type,
     read back and compared before the file gets its name. In a JSON that is already there, what else it says is kept.
     Returns the path. Raises OutputExistsError if it exists and `overwrite` is false; VolumeError if the ending is
-    unknown, structures overlap in a NIfTI file, numbers are negative, or it cannot be written.
+    unknown, structures overlap in a NIfTI file, numbers are negative, that JSON cannot be understood, or the labels
+    cannot be written.
     """
     path = Path(path)
     ending = next((ending for ending in LABEL_ENDINGS if path.name.lower().endswith(ending)), None)
@@ -73,26 +74,34 @@ def write_labels(labels: LabelVolume, path: str | os.PathLike[str], *, overwrite
 def _write_with_names(labels: LabelVolume, layer: NDArray[Any], path: Path, names: Path) -> None:
     """Replace the old names by none, then the numbers, then write the new names: never names of other numbers."""
     kept = _other_facts(names)
+    before = kept.pop("structures", None)
     entries = [
         {"name": one.name, "value": one.value, "colour": list(one.colour) if one.colour else None}
         for one in labels.structures
     ]
     with replacing(path) as temporary:
         write_checked(Volume(layer, labels.geometry), temporary, path)
-        if kept.pop("structures", None) not in (None, entries):
-            _write_json(names, kept) if kept else names.unlink()
+        if before not in (None, entries):
+            forget_names(names)
     _write_json(names, {**kept, "structures": entries})
+
+
+def forget_names(names: Path) -> None:
+    """Take the structures out of a JSON beside a label map; the file goes if it says nothing else.
+
+    Raises VolumeError if it is there and is no JSON of keys and values.
+    """
+    kept = _other_facts(names)
+    if kept.pop("structures", None) is not None:
+        _write_json(names, kept) if kept else names.unlink()
 
 
 def _other_facts(names: Path) -> dict[str, Any]:
     """Return what the JSON about to be replaced says; other programs keep facts about the file there (BIDS)."""
-    if not names.is_file():
-        return {}
-    try:
-        content = json.loads(names.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    content = _parsed(names, _text(names)) if names.is_file() else {}
+    if not isinstance(content, dict):
+        raise VolumeError(f"{names}: holds a list or a value, beside which no names can be kept. Move it elsewhere")
+    return content
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
@@ -111,9 +120,11 @@ def _write_segmentation(labels: LabelVolume, layers: list[NDArray[Any]], tempora
         with gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=file, mtime=0) as stream:
             for plane in voxels:
                 stream.write(plane.tobytes())
-    again = read_arrays(parse_file(temporary))
+    stored = parse_file(temporary)
+    again = read_arrays(stored)
     if len(again) != len(layers) or not all(map(np.array_equal, again, layers)):
         raise VolumeError(f"{path}: what was written does not read back as it was. Is the disk full or failing?")
+    refuse_moved(labels.geometry, file_header(stored).geometry, path)
 
 
 def _header(labels: LabelVolume, layers: int, kind: np.dtype[Any]) -> bytes:

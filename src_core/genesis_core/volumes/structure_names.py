@@ -18,6 +18,8 @@ from genesis_core.errors import VolumeError
 from genesis_core.volumes.formats.stored import open_file, read_bytes
 from genesis_core.volumes.label_volume import Colour, Structure
 
+# A structure of this name is none: it marks places where the labels say nothing, as nnU-Net has it.
+IGNORE = "ignore"
 NAME_FILE_ENDINGS = (".json", ".csv", ".tsv", ".txt", ".label", ".ctbl")
 
 # A list of names is text of some kilobytes; what is larger is something else.
@@ -76,12 +78,18 @@ def read_sidecar(path: Path) -> tuple[Structure, ...]:
         raise VolumeError(f"{path}: {problem}") from None
 
 
+def is_unnamed(structure: Structure) -> bool:
+    """Whether a structure has only the name that reading gives to a number without one, such as "label 3"."""
+    return structure.name == f"label {structure.value}"
+
+
 def structures_from_dataset_json(content: Mapping[str, Any]) -> tuple[Structure, ...]:
     """Return the structures that the "labels" of a dataset.json name, by value; background (0) is left out.
 
-    Both directions are understood: nnU-Net's {"liver": 1} and the Decathlon's {"1": "liver"}. What one number per
-    voxel cannot express (regions that join numbers, voxels to ignore) is left out here and told by
-    `left_out_of_dataset_json`. Raises VolumeError if "labels" is missing, no mapping, or gives a number twice.
+    Both directions are understood: nnU-Net's {"liver": 1} and the Decathlon's {"1": "liver"}. Voxels to leave out of
+    training keep nnU-Net's name for them, `IGNORE`. What one number per voxel cannot express (regions that join
+    numbers) is left out here and told by `left_out_of_dataset_json`. Raises VolumeError if "labels" is missing, no
+    mapping, or gives a number twice.
     """
     named, _ = _dataset_labels(content)
     return _without_doubles(sorted(named, key=lambda structure: structure.value))
@@ -105,13 +113,7 @@ def _dataset_labels(content: Mapping[str, Any]) -> tuple[list[Structure], list[s
                 f"'{key}' joins the numbers {numbers}: regions are not supported here, only the numbers themselves."
             )
         elif _is_number(value) and not (isinstance(value, str) and _is_number(key)):
-            if str(key).strip().lower() == "ignore":
-                left_out.append(
-                    f"'{key}' ({value}) marks voxels to leave out of training, which is not supported here; draw them "
-                    "as background or as a structure."
-                )
-            else:
-                named.append(Structure(str(key), _number(value)))
+            named.append(Structure(str(key), _number(value)))
         elif _is_number(key) and isinstance(value, str):
             named.append(Structure(value, _number(key)))
         else:

@@ -12,12 +12,15 @@ import numpy as np
 
 from genesis_core.atomic import replacing
 from genesis_core.errors import OutputExistsError, VolumeError
-from genesis_core.volumes.formats.headers import parse_file
+from genesis_core.volumes.formats.headers import file_header, parse_file
 from genesis_core.volumes.formats.payload import read_array
 from genesis_core.volumes.formats.stored import refuse_foreign_name
+from genesis_core.volumes.grid import SAME_GRID_MM, describe_grid_difference, same_grid
 from genesis_core.volumes.resampling import plain, to_image
-from genesis_core.volumes.volume import Volume
+from genesis_core.volumes.volume import Geometry, Volume
 
+# What rounding to single precision does to a number, with some room.
+_SINGLE_PRECISION = 1e-6
 WRITABLE_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 
 
@@ -26,7 +29,7 @@ def write_volume(volume: Volume, path: str | os.PathLike[str], *, overwrite: boo
 
     Truth values become uint8 and half precision float32, which lose nothing; other types are kept. NIfTI holds the
     geometry in single precision (1e-6 of each number), the others exactly. A .mhd puts its voxels into a file beside
-    it. What was written is read back and compared before it gets its name.
+    it. What was written is read back, and its voxels and their places compared, before it gets its name.
     Returns the path. Raises OutputExistsError if the file exists and `overwrite` is false; VolumeError if the ending is
     unknown, the path is not valid UTF-8, the folder is missing or not writable, or the disk is full.
     """
@@ -67,12 +70,25 @@ def write_checked(volume: Volume, temporary: Path, path: Path) -> None:
         ) from None
     # SimpleITK does not notice every full disk, so what was written is read again.
     try:
-        same = np.array_equal(read_array(parse_file(temporary)), array, equal_nan=array.dtype.kind == "f")
+        stored = parse_file(temporary)
+        same = np.array_equal(read_array(stored), array, equal_nan=array.dtype.kind == "f")
+        place = file_header(stored).geometry
     except VolumeError as problem:
         reason = str(problem).removeprefix(f"{temporary}: ")
         raise VolumeError(f"{path}: could not be written whole ({reason}). Is the disk full?") from None
     if not same:
         raise VolumeError(f"{path}: what was written does not read back as it was. Is the disk full or failing?")
+    refuse_moved(volume.geometry, place, path)
+
+
+def refuse_moved(geometry: Geometry, written: Geometry, path: Path) -> None:
+    """Raise VolumeError if a voxel of the file written lies elsewhere than it should, beyond single precision."""
+    reach = np.abs(geometry.origin).max() + np.dot(geometry.shape[::-1], geometry.spacing)
+    if not same_grid(geometry, written, tolerance=max(SAME_GRID_MM, _SINGLE_PRECISION * float(reach))):
+        raise VolumeError(
+            f"{path}: what was written does not lie where the volume does "
+            f"({describe_grid_difference(written, geometry)}): choose another format"
+        )
 
 
 def _write_pair(volume: Volume, path: Path, overwrite: bool) -> None:

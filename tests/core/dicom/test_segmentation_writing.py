@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from frames_making import write_frames
 
 from genesis_core.errors import OutputExistsError, VolumeError
 from genesis_core.volumes.dicom.segmentation import read_dicom_seg
-from genesis_core.volumes.dicom.segmentation_writing import write_dicom_seg
+from genesis_core.volumes.dicom.segmentation_writing import dicom_seg_bytes, write_dicom_seg
 from genesis_core.volumes.dicom.series import find_series
 from genesis_core.volumes.label_volume import LabelVolume, Structure
 from genesis_core.volumes.resampling import reorient
@@ -49,6 +50,24 @@ def test_structures_read_back_as_they_were_drawn(tmp_path: Path, layers: int, fr
     # highdicom finds the same voxels at the same places.
     volume = hd.seg.segread(path).get_volume(segment_numbers=[1], combine_segments=False, rescale_fractional=False)
     assert int(volume.array.sum()) == int(labels.mask(labels.structures[0]).sum())
+
+
+def test_overlapping_structures_take_the_memory_that_was_asked_for(tmp_path: Path) -> None:
+    write_series(tmp_path / "scan", np.zeros((5, 256, 256), "i2"), x00200052="1.2.3.7")
+    geometry = find_series(tmp_path / "scan").geometry
+    layers = tuple(np.zeros(geometry.shape, np.uint8) for _ in range(2))
+    structures = tuple(Structure(f"s{k}", k + 1, layer=k % 2) for k in range(40))
+    for one in structures:
+        layers[one.layer][1:4, one.value : one.value + 9, :50] = one.value
+    labels = LabelVolume(layers, geometry, structures)
+    write_dicom_seg(labels, tmp_path / "scan", tmp_path / "first.dcm")
+    tracemalloc.start()
+    write_dicom_seg(labels, tmp_path / "scan", tmp_path / "seg.dcm")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    voxels = layers[0].size
+    assert 0.8 * dicom_seg_bytes(voxels, 40) < peak < 1.1 * dicom_seg_bytes(voxels, 40)
+    assert dicom_seg_bytes(voxels, 40) < 1.5 * 40 * voxels
 
 
 def test_labels_on_turned_axes_are_turned_back_and_on_another_grid_refused(tmp_path: Path) -> None:

@@ -302,6 +302,17 @@ def test_bids_names_tell_channels_sessions_and_subjects(tmp_path: Path) -> None:
     assert [case.subject for case in found.cases] == ["sub-01", "sub-01", "sub-02"]
 
 
+def test_bids_labels_of_one_kind_are_not_those_that_only_end_alike(tmp_path: Path) -> None:
+    for subject in ("sub-01", "sub-02"):
+        touch(tmp_path, *(f"{subject}/anat/{subject}_{word}.nii.gz" for word in ("T1w", "dseg", "seg")))
+    assert any("--labels seg" in note for note in find_labelled(tmp_path).notes)
+    found = find_labelled(tmp_path, labels="seg")
+    assert [case.label.parts[0][1].path.name for case in found.cases if case.label] == [
+        "sub-01_seg.nii.gz",
+        "sub-02_seg.nii.gz",
+    ]
+
+
 def test_a_new_layout_is_one_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def detect(listing: FolderListing) -> Detection:
         return Detection(1.0 if listing.other("toy.txt") else 0.0, "a toy")

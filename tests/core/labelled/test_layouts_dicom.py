@@ -74,6 +74,27 @@ def test_of_several_labels_the_newest_counts_and_it_is_said(tmp_path: Path) -> N
     assert chosen.parts[0][1].path.name == "RS_b.dcm"
 
 
+def test_a_label_that_is_asked_for_and_not_there_is_no_other_one(tmp_path: Path) -> None:
+    for name in ("p", "q"):
+        write_ct(tmp_path / name, f"1.2.3.{ord(name)}")
+        write_rtstruct(tmp_path / name / "RS_a.dcm", f"1.2.3.{ord(name)}")
+        write_rtstruct(tmp_path / name / f"RS_{name}.dcm", f"1.2.3.{ord(name)}", date="20190101")
+    with pytest.raises(VolumeError, match=r"no label is called 'RS_x.dcm'; there are RS_a.dcm, RS_p.dcm, RS_q.dcm"):
+        find_labelled(tmp_path, labels="RS_x.dcm")
+    found = find_labelled(tmp_path, labels="RS_p.dcm")
+    assert [case.name for case in found.cases] == ["p"]
+    assert "none of its labels is called RS_p.dcm" in dict(found.left_out)["q"]
+
+
+def test_a_series_that_lies_in_two_folders_is_one_case(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_ct(tmp_path / name, "1.2.3.1")
+    write_rtstruct(tmp_path / "a/RS.dcm", "1.2.3.1")
+    found = find_labelled(tmp_path)
+    assert [(case.name, case.images[0].path) for case in found.cases] == [("a", tmp_path / "a")]
+    assert "the same series as a" in dict(found.left_out)["b"]
+
+
 def test_structures_of_some_cases_only_are_known_to_be_so(tmp_path: Path) -> None:
     write_ct(tmp_path / "a", "1.2.3.1")
     write_rtstruct(tmp_path / "a/RS.dcm", "1.2.3.1", ["GTV", "heart"])

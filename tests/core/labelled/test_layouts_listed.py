@@ -69,9 +69,14 @@ def test_nnunet_regions_keep_the_numbers_they_join(tmp_path: Path) -> None:
         tmp_path, ["c1"], labels={"background": 0, "whole": [1, 2, 3], "core": [2, 3], "enhancing": [3], "ignore": 4}
     )
     found = find_labelled(tmp_path)
-    assert [(s.name, s.value) for s in found.structures] == [("label 1", 1), ("label 2", 2), ("enhancing", 3)]
+    assert [(s.name, s.value) for s in found.structures] == [
+        ("label 1", 1),
+        ("label 2", 2),
+        ("enhancing", 3),
+        ("ignore", 4),
+    ]
     assert any("whole" in note for note in found.notes)
-    assert any("ignore" in note for note in found.notes)
+    assert not any("ignore" in note for note in found.notes)
 
 
 def test_nnunet_without_a_dataset_json_says_that_names_are_missing(tmp_path: Path) -> None:
@@ -167,6 +172,20 @@ def test_a_list_that_lies_about_files_is_told_case_by_case(tmp_path: Path) -> No
     assert "listed twice" in reasons["a"]
     assert '"training", entry 7' in reasons
     assert any('"numTraining": 9' in note for note in found.notes)
+
+
+def test_images_of_one_name_in_folders_of_their_own_are_cases_of_their_own(tmp_path: Path) -> None:
+    files = [f"case_0000{n}/imaging.nii.gz" for n in range(3)]
+    entries = [{"image": file, "label": file.replace("imaging", "segmentation")} for file in files]
+    for entry in entries:
+        write_scan(tmp_path / entry["image"])
+        write_label(tmp_path / entry["label"])
+    entries.append({"image": f"./{files[0]}", "label": entries[0]["label"]})
+    decathlon(tmp_path, [], training=entries)
+    found = find_labelled(tmp_path)
+    assert [case.name for case in found.cases] == [f"case_0000{n}/imaging" for n in range(3)]
+    assert len({case.id for case in found.cases}) == len({case.subject for case in found.cases}) == 3
+    assert [(name, "listed twice" in reason) for name, reason in found.left_out] == [("imaging", True)]
 
 
 def test_images_that_the_list_does_not_name_are_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from genesis_core.errors import VolumeError
-from genesis_core.metrics.overlap import Overlap, label_codes, overlap, overlaps, published_mean_iou
+from genesis_core.metrics.overlap import Overlap, label_codes, overlap, overlaps
 
 MASKS = arrays(np.bool_, (3, 4, 5))
 MAPS = arrays(np.int16, (3, 4, 5), elements=st.integers(-1, 5))
@@ -90,33 +90,3 @@ def test_maps_of_different_shapes_or_of_fractions_are_refused() -> None:
         overlap(np.ones((2, 2, 2), bool), np.ones((2, 2, 3), bool))
     with pytest.raises(VolumeError, match="whole numbers"):
         overlaps(np.ones((1, 1, 1)), np.ones((1, 1, 1), int), [(1, 1)])
-
-
-def test_the_published_mean_iou_is_far_above_the_foreground_iou_of_a_small_structure() -> None:
-    reference = box((10, 20, 20), (4, 6), (8, 12), (8, 12))
-    shifted = box((10, 20, 20), (4, 6), (8, 12), (10, 14))
-    foreground = overlap(shifted, reference).iou
-    assert foreground == pytest.approx(1 / 3)
-    background = (4000 - 48) / (4000 - 16)
-    # A hard prediction is the same at every threshold below 1.
-    assert published_mean_iou(shifted.astype(np.float32), reference) == pytest.approx((1 / 3 + background) / 2)
-
-
-@given(probability=arrays(np.float64, (2, 3, 3), elements=st.floats(0, 1)), truth=arrays(np.bool_, (2, 3, 3)))
-@settings(deadline=None)
-def test_the_published_mean_iou_is_the_mean_over_ten_thresholds_and_two_classes(
-    probability: np.ndarray, truth: np.ndarray
-) -> None:
-    by_hand = []
-    for threshold in (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95):
-        drawn = probability > threshold
-        pairs = ((drawn, truth), (~drawn, ~truth))
-        by_hand.append(np.mean([(a & b).sum() / (a | b).sum() for a, b in pairs if (a | b).any()]))
-    assert published_mean_iou(probability, truth) == pytest.approx(np.mean(by_hand))
-
-
-def test_logits_are_refused_where_probabilities_are_meant() -> None:
-    with pytest.raises(VolumeError, match="sigmoid"):
-        published_mean_iou(np.array([-3.0, 4.0]), np.array([0, 1]))
-    with pytest.raises(VolumeError, match="one shape"):
-        published_mean_iou(np.array([0.5]), np.array([0, 1]))

@@ -94,6 +94,22 @@ def test_a_run_folder_is_accepted_and_a_run_without_a_model_is_told_apart(saved:
     assert genesis_core.load_model(run).path == run / "model"
 
 
+def test_a_model_replaced_while_it_is_read_is_read_again(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    newer, card = make(seed=2, width=3)
+    original, waiting = model_folder.create_network, [card]
+
+    def create(*arguments: object, **more: object) -> object:
+        # Building the network takes seconds, in which a run saves its next best.
+        if waiting:
+            save_model(saved, newer, waiting.pop())
+        return original(*arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(model_folder, "create_network", create)
+    model = load_model(saved)
+    assert model.card.network == card.network
+    assert torch.equal(model.network.state_dict()["head.weight"], newer.state_dict()["head.weight"])
+
+
 def test_the_same_weights_give_the_same_bytes_and_no_time_or_path_inside(tmp_path: Path) -> None:
     for name in ("one", "two"):
         save_model(tmp_path / name, *make())

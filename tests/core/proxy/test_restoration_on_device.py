@@ -23,7 +23,7 @@ class Noise:
 
     def sub_volume(self, stream_name: str, step: int, index: int) -> SubVolume:
         values = uniforms(stream(1, stream_name, step, index), int(np.prod(SHAPE)))
-        return SubVolume(values.astype(np.float32).reshape(SHAPE), 0, "scan_0", (0, 0, 0), 1, False, (), False)
+        return SubVolume(values.astype(np.float32).reshape(SHAPE), 0, "scan_0", (0, 0, 0), 1, False, ())
 
 
 class Seen(nn.Module):

@@ -20,11 +20,16 @@ class Fields:
 
     notes: tuple[str, ...] = ("one scan is padded",)
 
+    def __init__(self, *, first_is_air: bool = False) -> None:
+        self.first_is_air = first_is_air
+
     def sub_volume(self, stream_name: str, step: int, index: int) -> SubVolume:
         waves = uniforms(stream(1, stream_name, step, index), 3)
         z, y, x = np.meshgrid(*(np.linspace(0, 6, size) for size in SHAPE), indexing="ij")
         field = 0.5 + 0.4 * np.sin(waves[0] * z + 3 * waves[1] * y + 3 * waves[2] * x)
-        return SubVolume(field.astype(np.float32), 0, "scan_0", (0, 0, 0), 1, index == 0, (), False)
+        if self.first_is_air and index == 0:
+            field[...] = 0
+        return SubVolume(field.astype(np.float32), 0, "scan_0", (0, 0, 0), 1, index == 0, ())
 
 
 class Constant(nn.Module):
@@ -36,6 +41,13 @@ class Constant(nn.Module):
         return self.level.expand_as(x)
 
 
+class NearlyConstant(Constant):
+    """Lets a trace of its input through."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.level + 0.01 * x
+
+
 class Perfect(Constant):
     """Returns the logit of its input."""
 
@@ -44,9 +56,13 @@ class Perfect(Constant):
 
 
 def task(
-    recipe: Recipe | None = None, loss: str = "mse", validation: bool = True, loss_region: str = "everywhere"
+    recipe: Recipe | None = None,
+    loss: str = "mse",
+    validation: bool = True,
+    loss_region: str = "everywhere",
+    fields: Fields | None = None,
 ) -> RestorationTask:
-    fields = Fields()
+    fields = fields or Fields()
     return RestorationTask(
         recipe or Recipe.genesis(),
         fields,  # type: ignore[arg-type]
@@ -112,6 +128,12 @@ def test_a_flat_network_is_called_collapsed_and_told_what_helps() -> None:
     assert advice is not None
     assert "collapsed" in advice
     assert "adamw" in advice
+    assert flat.advise(flat.validate(Perfect())) is None
+
+
+def test_a_crop_of_air_does_not_hide_a_flat_network() -> None:
+    flat = task(fields=Fields(first_is_air=True))
+    assert flat.advise(flat.validate(NearlyConstant())) is not None
     assert flat.advise(flat.validate(Perfect())) is None
 
 

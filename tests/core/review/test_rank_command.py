@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from review_files import corrected, make_scans, scan
+from review_files import GEOMETRY, corrected, make_scans, scan
 from threshold_models import save_threshold_model
 
 import genesis_core as gc
@@ -21,6 +22,7 @@ from genesis_core.cli.main import run
 from genesis_core.studies.review import Review, accept, propose, read_proposals, read_states, undo
 from genesis_core.studies.review.locking import locked
 from genesis_core.studies.review.ranking import proposal_folder, read_reference
+from genesis_core.volumes.label_reading import read_labels
 from genesis_core.volumes.label_volume import LabelVolume, Structure
 from genesis_core.volumes.label_writing import write_labels
 from genesis_core.volumes.writing import write_volume
@@ -288,6 +290,28 @@ def test_a_file_that_was_only_touched_keeps_its_proposal(
     os.utime(scans / "a.nii.gz", (1, 1))
     monkeypatch.setattr("genesis_core.inference.segment.segment", None)
     assert len(propose(review, device="cpu")) == 3
+
+
+def test_a_scan_in_another_file_keeps_its_proposal_and_on_another_grid_gets_a_new_one(
+    model: Path, tmp_path: Path
+) -> None:
+    scans = tmp_path / "scans"
+    scans.mkdir()
+    for name in ("a.nii", "b.nii.gz"):
+        write_volume(scan(), scans / name)
+    review = Review.create(tmp_path / "review", scans=scans, run=model)
+    propose(review, device="cpu")
+    write_volume(scan(), scans / "a.nii.gz")
+    (scans / "a.nii").unlink()
+    wider = replace(GEOMETRY, spacing=(0.9, 0.9, 2.5))
+    write_volume(scan(geometry=wider), scans / "b.nii.gz", overwrite=True)
+    events: list[dict[str, Any]] = []
+    first, second = propose(review, device="cpu", report=events.append)
+    assert [one["case"] for one in events if one["event"] == "proposed"] == ["b"]
+    assert first.images == (scans / "a.nii.gz",)
+    assert read_labels(second.label).geometry.spacing == pytest.approx((0.9, 0.9, 2.5))
+    for case in ("a", "b"):
+        accept(review, case, corrected(review, case))
 
 
 def test_a_review_that_lies_among_its_scans_is_not_ranked(model: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dicom_files import write_series
 from SimpleITK import GetImageFromArray, WriteImage
 
 from genesis_core.errors import CacheError, VolumeError
@@ -113,6 +114,32 @@ def test_a_changed_raw_file_beside_its_header_makes_a_new_entry(tmp_path: Path, 
     raw.write_bytes(other.tobytes())
     os.utime(raw, ns=(1, 1))
     np.testing.assert_array_equal(whole(open_cached(scan, CT, folder)), expected(other))
+
+
+def test_files_beside_a_single_dicom_file_change_nothing_of_its_entry(
+    tmp_path: Path, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    path = write_series(tmp_path / "scan", np.zeros((4, 9, 8), "i2"))[0]
+    scan = list_scans(path)[0]
+    open_cached(scan, CT, folder)
+    (tmp_path / "scan" / "another.dcm").write_bytes(path.read_bytes())
+    request.getfixturevalue("unreadable")
+    open_cached(scan, CT, folder)
+    path.touch()
+    with pytest.raises(AssertionError, match="read again"):
+        open_cached(scan, CT, folder)
+
+
+def test_notes_in_a_series_folder_change_nothing_of_its_entry(
+    tmp_path: Path, folder: Path, request: pytest.FixtureRequest
+) -> None:
+    write_series(tmp_path / "scan", np.zeros((4, 9, 8), "i2"))
+    scan = list_scans(tmp_path / "scan")[0]
+    open_cached(scan, CT, folder)
+    for name in (".DS_Store", "notes.txt"):
+        (tmp_path / "scan" / name).write_text("seen")
+    request.getfixturevalue("unreadable")
+    open_cached(scan, CT, folder)
 
 
 def test_a_slice_removed_from_a_dicom_folder_makes_a_new_entry(real_data: Path, tmp_path: Path, folder: Path) -> None:

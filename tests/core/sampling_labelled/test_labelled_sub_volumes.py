@@ -23,6 +23,10 @@ def sampler(cases: list[CachedCase], seed: int = 0, **settings: object) -> Label
     return LabelledSampler(cases, LabelledSamplingSettings.model_validate(values), seed)
 
 
+def taken(some: LabelledSampler, stream_name: str, step: int, index: int) -> LabelledSubVolume:
+    return some.read(some.place(stream_name, step, index))
+
+
 def same(one: LabelledSubVolume, other: LabelledSubVolume) -> bool:
     return (
         one.place == other.place
@@ -44,12 +48,12 @@ def three(tmp_path_factory: pytest.TempPathFactory) -> list[CachedCase]:
 
 def test_the_same_arguments_give_the_same_bits_in_any_order_and_thread(three: list[CachedCase]) -> None:
     jobs = [(name, step, index) for name in ("train", "validation") for step in (0, 1, 700) for index in range(4)]
-    first = {job: sampler(three).sub_volume(*job) for job in jobs}
+    first = {job: taken(sampler(three), *job) for job in jobs}
     again = sampler(three)
     for job in reversed(jobs):
-        assert same(again.sub_volume(*job), first[job])
+        assert same(taken(again, *job), first[job])
     with ThreadPoolExecutor(4) as pool:
-        for job, found in zip(jobs, pool.map(lambda job: again.sub_volume(*job), jobs), strict=True):
+        for job, found in zip(jobs, pool.map(lambda job: taken(again, *job), jobs), strict=True):
             assert same(found, first[job])
 
 
@@ -67,7 +71,7 @@ def test_seed_stream_step_and_index_each_give_other_sub_volumes(three: list[Cach
 def test_images_and_layers_belong_together(three: list[CachedCase]) -> None:
     values = np.array([0, 100, 200, 500])
     for index in range(30):
-        found = sampler(three).sub_volume("train", 0, index)
+        found = taken(sampler(three), "train", 0, index)
         assert found.images.shape == (1, 8, 10, 12)
         assert found.layers.shape == (1, 8, 10, 12)
         assert np.abs(found.images[0] * 2000 - 1020 - values[found.layers[0]]).max() <= 20.1
@@ -86,7 +90,7 @@ def test_a_third_is_centred_on_a_structure_and_each_present_one_has_its_turn(thr
 def test_around_a_structure_it_is_in_the_sub_volume_and_the_sub_volume_in_the_scan(three: list[CachedCase]) -> None:
     some = sampler(three, foreground=1)
     for step in range(60):
-        found = some.sub_volume("train", step, 0)
+        found = taken(some, "train", step, 0)
         if found.place.around is not None:
             assert (found.layers == found.place.around + 1).any()
             assert three[found.place.case].structures[found.place.around] in found.origin
@@ -101,8 +105,7 @@ def test_anywhere_reaches_both_borders(three: list[CachedCase]) -> None:
 
 def test_a_scan_smaller_than_the_sub_volume_is_padded_and_not_annotated_there(three: list[CachedCase]) -> None:
     some = sampler(three[:1], patch_size=(26, 30, 40))
-    found = some.sub_volume("train", 0, 0)
-    assert found.padded
+    found = taken(some, "train", 0, 0)
     assert (found.layers[:, :3] == -1).all()
     assert (found.layers[:, -3:] == -1).all()
     assert (found.images[:, :3] == 0).all()
@@ -118,7 +121,8 @@ def test_turned_sub_volumes_keep_images_and_layers_together_and_know_their_spaci
         c, s = np.cos(0.5), np.sin(0.5)
         return np.array([[1.0, 0, 0], [0, c, -s], [0, s, c]])
 
-    found = sampler(three, foreground=1).sub_volume("train", 1, 0, turn)
+    some = sampler(three, foreground=1)
+    found = some.read(some.place("train", 1, 0), turn)
     assert seen == [(1.0, 1.0, 1.0)]
     values = np.array([0, 100, 200, 500])[found.layers[0]]
     inside = found.layers[0] >= 0
@@ -142,7 +146,7 @@ def test_where_little_is_annotated_sub_volumes_show_some_of_it(tmp_path: Path) -
     wanted = (*ORGANS, Structure("ignore", 9))
     opened = open_cached_case(case(tmp_path, labels=labels), wanted, CT, tmp_path / "cache")
     some = sampler([opened], foreground=0)
-    assert all((some.sub_volume("train", step, 0).layers == 0).any() for step in range(20))
+    assert all((taken(some, "train", step, 0).layers == 0).any() for step in range(20))
 
 
 def test_what_cannot_be_drawn_from_is_refused_in_words(three: list[CachedCase], tmp_path: Path) -> None:

@@ -318,6 +318,18 @@ def test_an_ensemble_averages_probabilities() -> None:
     np.testing.assert_allclose(both.spread.array, math.sqrt(variance / (2 / 3)), atol=0.004)
 
 
+def test_one_prediction_agrees_with_itself_between_the_voxels_of_the_model() -> None:
+    array = np.full((6, 10, 10), -900, np.int16)
+    array[:, :, 5:] = 900
+    scan = Volume.from_array(array, (0.8, 0.8, 0.8), modality="ct")
+    model = _model(Bands((0.5,)), "ball", spacing=(1.5, 1.5, 1.5))
+    result = segment(model, scan, overlap=0, uncertainty=True)
+    assert result.spread is not None
+    assert result.uncertainty is not None
+    assert result.uncertainty.array.max() > 0.5
+    assert result.spread.array.max() < 0.01
+
+
 def test_uncertainty_of_yes_or_no_questions_is_that_of_the_most_uncertain() -> None:
     result = segment(_model(Fixed(8.0, 0.0, -8.0), "a", "b", "c", activation="sigmoid"), _scan(), uncertainty=True)
     assert result.uncertainty is not None

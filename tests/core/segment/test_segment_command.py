@@ -268,6 +268,12 @@ def test_skip_existing_finishes_what_was_interrupted(
     (out / "one" / "ct_segmentation.json").unlink()
     (out / "volumes.csv").unlink()
     capsys.readouterr()
+    # Who can tell whether it is a result, or what somebody drew?
+    drawn = (out / "one" / "ct.nii.gz").stat().st_mtime_ns
+    assert _segment(folder, model, out, "--skip-existing") == 1
+    assert "says that it is a result: it is left as it is" in capsys.readouterr().err
+    assert (out / "one" / "ct.nii.gz").stat().st_mtime_ns == drawn
+    (out / "one" / "ct.nii.gz").unlink()
     assert _segment(folder, model, out) == 2
     assert "exists" in capsys.readouterr().err
     assert _segment(folder, model, out, "--skip-existing") == 0

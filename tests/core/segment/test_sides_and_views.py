@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from genesis_core.errors import SettingsError
-from genesis_core.inference.mirroring import Mirror, exchange_sides, mirrors
+from genesis_core.inference.mirroring import Mirror, mirrors
+
+
+def _exchanged(names: tuple[str, ...]) -> tuple[int, ...]:
+    return mirrors(("x",), "LPS", names)[1].order
 
 
 @pytest.mark.parametrize(
@@ -18,15 +22,17 @@ from genesis_core.inference.mirroring import Mirror, exchange_sides, mirrors
         ("Lung-l", "lung_R"),
         ("rib_left_4", "rib_right_4"),
         ("Left adrenal gland", "right_adrenal_gland"),
+        ("hippocampus_lh", "hippocampus_rh"),
+        ("LLung", "RLung"),
     ],
 )
 def test_sides_are_told_by_words(names: tuple[str, str]) -> None:
-    assert exchange_sides(("background", *names, "liver")) == (0, 2, 1, 3)
+    assert _exchanged(("background", *names, "liver")) == (0, 2, 1, 3)
 
 
 @pytest.mark.parametrize("name", ["liver", "cleft", "bright spot", "L1", "rib 4", "colour", "leftover", "T12"])
 def test_other_words_have_no_side(name: str) -> None:
-    assert exchange_sides((name,)) == (0,)
+    assert _exchanged((name,)) == (0,)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +40,13 @@ def test_other_words_have_no_side(name: str) -> None:
 )
 def test_a_side_needs_its_counterpart(names: tuple[str, ...]) -> None:
     with pytest.raises(SettingsError, match="has a side"):
-        exchange_sides(names)
+        _exchanged(names)
+
+
+def test_a_model_knows_the_words_of_its_training() -> None:
+    names = ("links Niere", "rechts Niere")
+    assert _exchanged(names) == (0, 1)
+    assert mirrors(("x",), "LPS", names, ("links",), ("rechts",))[1].order == (1, 0)
 
 
 def test_every_combination_of_axes_is_a_view() -> None:

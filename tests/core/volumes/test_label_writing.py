@@ -52,6 +52,22 @@ def test_facts_of_other_programs_beside_the_labels_survive(tmp_path: Path) -> No
     assert content["structures"][0] == {"name": "liver", "value": 1, "colour": [200, 30, 40]}
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "latin-1"])
+def test_facts_survive_in_whatever_encoding_they_are_read(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "case.json").write_text('{"Operator": "M\u00fcller"}', encoding=encoding)
+    write_labels(LabelVolume((MAP,), GRID, NAMED), tmp_path / "case.nii.gz", overwrite=True)
+    assert json.loads((tmp_path / "case.json").read_text(encoding="utf-8"))["Operator"] == "M\u00fcller"
+
+
+@pytest.mark.parametrize("text", ["{'EchoTime': 0.03}", "[1, 2]", '{"EchoTime": 0.03'])
+def test_a_json_that_cannot_be_understood_is_not_replaced(tmp_path: Path, text: str) -> None:
+    (tmp_path / "case.json").write_text(text)
+    with pytest.raises(VolumeError, match=r"case\.json"):
+        write_labels(LabelVolume((MAP,), GRID, NAMED), tmp_path / "case.nii.gz", overwrite=True)
+    assert (tmp_path / "case.json").read_text() == text
+    assert not (tmp_path / "case.nii.gz").exists()
+
+
 def test_no_moment_of_writing_shows_old_names_with_new_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_labels(LabelVolume((MAP,), GRID, NAMED), tmp_path / "case.nii.gz")
     seen = []

@@ -105,6 +105,14 @@ def test_a_slope_of_zero_or_nan_means_not_scaled(tmp_path: Path, slope: tuple[fl
     assert read_volume(path).array.dtype == np.int16
 
 
+@pytest.mark.parametrize("intercept", [float("nan"), float("inf")])
+def test_a_slope_counts_without_an_intercept_and_that_is_said(tmp_path: Path, intercept: float) -> None:
+    path = save(tmp_path / "mr.nii", nifti_bytes(RAMP.astype("i2"), affine=np.eye(4), slope=(2.0, intercept)))
+    volume = read_volume(path)
+    np.testing.assert_array_equal(volume.array, 2 * RAMP)
+    assert any("intercept is no number" in note for note in volume.notes)
+
+
 @given(angles=st.tuples(*[st.floats(-3.1, 3.1)] * 3), mirror=st.booleans(), seed=st.integers(0, 99))
 @settings(deadline=None, max_examples=30)
 def test_left_stays_left_as_nibabel_sees_it(

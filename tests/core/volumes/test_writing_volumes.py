@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 
 from genesis_core.errors import OutputExistsError, VolumeError
 from genesis_core.volumes.reading import read_volume
-from genesis_core.volumes.resampling import reorient
+from genesis_core.volumes.resampling import reorient, to_image
 from genesis_core.volumes.volume import Geometry, Volume
 from genesis_core.volumes.writing import write_volume
 
@@ -149,6 +149,18 @@ def test_a_full_disk_is_named_and_leaves_the_old_file(tmp_path: Path, ending: st
     assert result.stdout.startswith(f"told {path}: "), result.stderr
     assert sorted(entry.name for entry in tmp_path.iterdir()) == before
     assert read_volume(path).shape == (2, 3, 4)
+
+
+def test_a_file_that_would_lie_elsewhere_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def mirrored(array: np.ndarray, geometry: Geometry) -> sitk.Image:
+        image = to_image(array, geometry)
+        image.SetDirection((-1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0))
+        return image
+
+    monkeypatch.setattr("genesis_core.volumes.writing.to_image", mirrored)
+    with pytest.raises(VolumeError, match="does not lie where the volume does"):
+        write_volume(Volume.from_array(np.zeros((3, 4, 5), np.int16)), tmp_path / "scan.nii.gz")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_file_gets_its_name_only_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

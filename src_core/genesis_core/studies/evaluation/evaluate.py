@@ -14,12 +14,14 @@ from genesis_core.parallel import for_each, in_order
 from genesis_core.studies.evaluation.comparing import compare
 from genesis_core.studies.evaluation.folders import Pair, Pairs, find_pairs, read_reference
 from genesis_core.studies.evaluation.results import CaseResult, Evaluation
-from genesis_core.studies.evaluation.scoring import CaseScore, name_key, score_case
+from genesis_core.studies.evaluation.scoring import CaseScore, given_names, name_key, score_case
 from genesis_core.studies.evaluation.summary import ScoredCase, summarise
 from genesis_core.volumes.label_reading import read_labels
 from genesis_core.volumes.labelled.layout import case_id, some
 
 PathLike = str | os.PathLike[str]
+# What leaves out one case, and not the rest.
+_PROBLEMS = (GenesisError, OSError, MemoryError)
 
 
 def evaluate(
@@ -106,18 +108,30 @@ def _score_all(
 
 
 def _score_pair(pair: Pair, pairs: Pairs, tolerance_mm: float) -> CaseResult:
+    other, other_reason = None, None
     try:
         reference = read_reference(pair.case, pairs.reference_names)
-        score = score_case(read_labels(pair.prediction, pairs.prediction_names), reference, tolerance_mm)
-    except (GenesisError, OSError, MemoryError) as problem:
-        return CaseResult(pair, None, str(problem) or "out of memory")
-    if pair.other is None:
-        return CaseResult(pair, score)
+        prediction = read_labels(pair.prediction, pairs.prediction_names)
+    except _PROBLEMS as problem:
+        return CaseResult(pair, None, _in_words(problem))
     try:
-        other = score_case(read_labels(pair.other, pairs.other_names), reference, tolerance_mm)
-    except (GenesisError, OSError, MemoryError) as problem:
-        return CaseResult(pair, score, None, None, str(problem) or "out of memory")
-    return CaseResult(pair, score, None, other)
+        other = None if pair.other is None else read_labels(pair.other, pairs.other_names)
+    except _PROBLEMS as problem:
+        other_reason = _in_words(problem)
+    names = {**given_names(other), **given_names(prediction)}
+    try:
+        score = score_case(prediction, reference, tolerance_mm, names)
+    except _PROBLEMS as problem:
+        return CaseResult(pair, None, _in_words(problem))
+    try:
+        other_score = None if other is None else score_case(other, reference, tolerance_mm, names)
+    except _PROBLEMS as problem:
+        return CaseResult(pair, score, None, None, _in_words(problem), names)
+    return CaseResult(pair, score, None, other_score, other_reason, names)
+
+
+def _in_words(problem: BaseException) -> str:
+    return str(problem) or "out of memory"
 
 
 def _evaluation(
@@ -143,13 +157,23 @@ def _evaluation(
     notes += [f"{note} ({count} cases)" if count > 1 else note for note, count in told_while_reading.items()]
     if pairs.extra:
         notes.append(f"{len(pairs.extra)} predictions have no reference and are left out: {some(pairs.extra)}.")
-    cases, told = _agreed([(r.pair, r.score) for r in results if r.score is not None])
-    others, told_of_other = _agreed([(r.pair, r.other) for r in results if r.other is not None])
-    notes += [*told, *(f"B: {note}" for note in told_of_other)]
+    first = [(r.pair, r.score) for r in results if r.score is not None]
+    second = [(r.pair, r.other) for r in results if r.other is not None]
+    names = _spellings([score for _, score in (*first, *second)])
+    cases, told = _agreed(first, names)
+    others, told_of_other = _agreed(second, names)
+    told += [f"B: {note}" for note in told_of_other]
+    comparisons = compare(cases, others, seed)
+    if others and not comparisons:
+        told.append(
+            f"A and B are not compared, since no structure is scored in both: A has {_scored(cases)}; B has "
+            f"{_scored(others)}."
+        )
+    notes += told
     if share:
         # Notes and reasons name files.
         left_out = [(case_id(name), "left out; run without --share for the reason") for name, _ in left_out]
-        notes = [*told, *(f"B: {note}" for note in told_of_other)]
+        notes = told
         cases, others = _hidden(cases), _hidden(others)
     compared = len(places) > 2
     titles = ("A", "B") if share else (places[0].name or "A", places[2].name if compared else "B")
@@ -165,48 +189,71 @@ def _evaluation(
         titles=titles,
         others=others,
         other_summary=summarise(others, seed),
-        comparisons=compare(cases, others, seed) if others else (),
+        comparisons=comparisons,
         results=tuple(results),
         pairs=pairs,
         hidden=share,
     )
 
 
-def _agreed(scored: Sequence[tuple[Pair, CaseScore]]) -> tuple[tuple[ScoredCase, ...], list[str]]:
-    """Leave out structures that one side's lists name in no case: nobody learnt or drew them. Say which."""
+def _spellings(scores: Sequence[CaseScore]) -> dict[str, str]:
+    """Return the one spelling of each structure, for all cases of both sets."""
     names: dict[str, str] = {}
-    drawn: set[str] = set()
-    wanted: set[str] = set()
+    for structure in (one for score in scores for one in score.structures):
+        names.setdefault(name_key(structure.structure), structure.structure)
+    return names
+
+
+def _agreed(
+    scored: Sequence[tuple[Pair, CaseScore]], names: Mapping[str, str]
+) -> tuple[tuple[ScoredCase, ...], list[str]]:
+    """Leave out structures that nobody looked for: in one case, or since one side lists them in none. Say which."""
+    drawn: dict[str, bool] = {}
+    wanted: dict[str, bool] = {}
+    # How many references do not list a structure that others do.
+    open_in: Counter[str] = Counter()
     for _, score in scored:
-        one, two = set(score.only_listed_by_prediction), set(score.only_listed_by_reference)
         for structure in score.structures:
             key = name_key(structure.structure)
-            names.setdefault(key, structure.structure)
-            drawn |= {key} if structure.structure not in two else set()
-            wanted |= {key} if structure.structure not in one else set()
-    unknown = {key: name for key, name in names.items() if key not in drawn}
-    unasked = {key: name for key, name in names.items() if key not in wanted}
+            drawn[key] = drawn.get(key, False) or structure.structure not in score.only_listed_by_reference
+            wanted[key] = wanted.get(key, False) or structure.structure not in score.only_listed_by_prediction
+        open_in.update(name_key(name) for name in score.only_listed_by_prediction)
+    unknown = [key for key, is_drawn in drawn.items() if not is_drawn]
+    unasked = [key for key, is_wanted in wanted.items() if not is_wanted]
     told = []
     if unknown:
-        told.append(f"Left out, since no prediction lists them: {some(list(unknown.values()), 8)}.")
+        told.append(f"Left out, since no prediction lists them: {some([names[key] for key in unknown], 8)}.")
     if unasked:
-        told.append(f"Left out, since no reference lists them: {some(list(unasked.values()), 8)}.")
+        told.append(f"Left out, since no reference lists them: {some([names[key] for key in unasked], 8)}.")
+    here_and_there = [
+        f"{names[key]} ({count} case{'s' * (count > 1)})" for key, count in open_in.items() if key not in unasked
+    ]
+    if here_and_there:
+        told.append(
+            f"Not scored where the reference does not list it, as nobody looked for it: {some(here_and_there, 8)}."
+        )
     cases = []
     for pair, score in scored:
         kept = tuple(
-            # One spelling for all cases.
             replace(structure, structure=names[name_key(structure.structure)])
             for structure in score.structures
-            if name_key(structure.structure) not in unknown and name_key(structure.structure) not in unasked
+            if name_key(structure.structure) not in unknown
+            and structure.structure not in score.only_listed_by_prediction
         )
-        cases.append(ScoredCase(pair.case.name, pair.case.subject, kept))
-    if scored and names and len(unknown) + len(unasked) == len(names):
+        not_looked_for = tuple(names[name_key(name)] for name in score.only_listed_by_prediction)
+        cases.append(ScoredCase(pair.case.name, pair.case.subject, kept, not_looked_for))
+    if scored and names and len(unknown) + len(unasked) == len(drawn):
         told.append("No structure is listed by both sides: give predictions and references the same names.")
     return tuple(cases), told
 
 
+def _scored(cases: Sequence[ScoredCase]) -> str:
+    names = dict.fromkeys(score.structure for case in cases for score in case.scores)
+    return some(list(names), 8) or "none"
+
+
 def _hidden(cases: Sequence[ScoredCase]) -> tuple[ScoredCase, ...]:
-    return tuple(ScoredCase(case_id(case.name), case_id(case.subject), case.scores) for case in cases)
+    return tuple(replace(case, name=case_id(case.name), subject=case_id(case.subject)) for case in cases)
 
 
 def _without_folders(text: str, places: Sequence[Path]) -> str:

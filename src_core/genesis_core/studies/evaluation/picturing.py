@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from genesis_core.errors import GenesisError, VolumeError
 from genesis_core.pictures.mosaic import Row, Tile, sheet
 from genesis_core.pictures.slices import Pixels, coloured, grey
+from genesis_core.studies.evaluation.comparable import comparable, grid_difference
 from genesis_core.studies.evaluation.folders import Pairs, read_reference
 from genesis_core.studies.evaluation.results import CaseResult
-from genesis_core.studies.evaluation.scoring import grid_difference, match_structures, name_key
+from genesis_core.studies.evaluation.scoring import match_structures, name_key
 from genesis_core.volumes.label_reading import read_labels
 from genesis_core.volumes.volume import Volume
 
@@ -46,9 +47,11 @@ def picture_case(result: CaseResult, structure: str, pairs: Pairs) -> tuple[Pixe
 
     Raises VolumeError (or another GenesisError) if the labels cannot be read any more.
     """
-    reference = read_reference(result.pair.case, pairs.reference_names)
-    prediction = read_labels(result.pair.prediction, pairs.prediction_names)
-    matched, _ = match_structures(prediction.structures, reference.structures)
+    prediction, reference = comparable(
+        read_labels(result.pair.prediction, pairs.prediction_names),
+        read_reference(result.pair.case, pairs.reference_names),
+    )
+    matched, _ = match_structures(prediction.structures, reference.structures, result.names)
     pair = next((one for one in matched if name_key(one.name) == name_key(structure)), None)
     if pair is None:
         raise VolumeError(f"{result.pair.case.name}: '{structure}' is not there any more; the files have changed")

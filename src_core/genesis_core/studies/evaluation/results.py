@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from genesis_core.studies.evaluation.comparing import Comparison
 from genesis_core.studies.evaluation.folders import Pair, Pairs
 from genesis_core.studies.evaluation.scoring import CaseScore
 from genesis_core.studies.evaluation.summary import ScoredCase, StructureSummary
-from genesis_core.volumes.labelled.layout import case_id
 
 
 @dataclass(frozen=True)
 class CaseResult:
-    """What came of one case: its scores, or the reason why there are none. other: the same of the other predictions."""
+    """What came of one case: its scores, or the reason why there are none. other: the same of the other predictions.
+
+    names: what structures matched by number are called in both, where the reference does not name them.
+    """
 
     pair: Pair
     score: CaseScore | None
     reason: str | None = None
     other: CaseScore | None = None
     other_reason: str | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,3 @@ class Evaluation:
     results: tuple[CaseResult, ...] = ()
     pairs: Pairs | None = None
     hidden: bool = False
-
-    def shown(self, name: str) -> str:
-        """Return what to call a case."""
-        return case_id(name) if self.hidden else name

@@ -1,14 +1,13 @@
 """One prediction against its reference: every structure's overlap, surface distances and volume.
 
-Structures are matched by name where both sides name them, by number otherwise. Nothing is resampled: scores of a
-resampled label would be scores of the resampling too.
+Structures are matched by name where both sides name them, by number otherwise.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -17,13 +16,10 @@ from numpy.typing import NDArray
 from genesis_core.errors import VolumeError
 from genesis_core.metrics.overlap import Overlap, joint_counts, label_codes, millilitres, overlap_in
 from genesis_core.metrics.surface import SurfaceScores, surface_scores
-from genesis_core.volumes.grid import describe_grid_difference, same_grid
+from genesis_core.studies.evaluation.comparable import comparable
 from genesis_core.volumes.label_volume import LabelVolume, Structure
-from genesis_core.volumes.volume import Geometry
 
 Presence = Literal["both", "missed", "only predicted", "absent in both"]
-# Corners further apart than this share of the smallest voxel edge are another grid, not rounding in a header.
-_SAME_PLACE = 0.05
 # What readers call a structure that nobody named.
 _UNNAMED = re.compile(r"label \d+", re.IGNORECASE)
 
@@ -58,8 +54,8 @@ class CaseScore:
     """Scores of one case, one per structure, in the order of the reference.
 
     matched_by: how structures were matched. only_listed_by_prediction, only_listed_by_reference: structures that only
-    one side's list names, where both sides have lists; whoever evaluates a folder leaves those out that one side never
-    names, since nobody drew or learnt them.
+    one side's list names, where both sides have lists; whoever evaluates a folder leaves out those that the reference
+    does not name in this case, and those that no prediction ever names: nobody looked for them, or learnt them.
     """
 
     structures: tuple[StructureScore, ...]
@@ -84,18 +80,20 @@ class MatchedStructure:
     reference: Structure | None
 
 
-def score_case(prediction: LabelVolume, reference: LabelVolume, tolerance_mm: float = 1.0) -> CaseScore:
+def score_case(
+    prediction: LabelVolume,
+    reference: LabelVolume,
+    tolerance_mm: float = 1.0,
+    names: Mapping[int, str] | None = None,
+) -> CaseScore:
     """Score every structure of a prediction.
 
-    tolerance_mm: of the normalised surface Dice. Raises VolumeError if the grids are not the same.
+    tolerance_mm: of the normalised surface Dice. names: what to call structures that are matched by number, where the
+    reference does not name them. Places that the reference marks as "ignore" do not count.
+    Raises VolumeError if the grids are not the same.
     """
-    problem = grid_difference(prediction.geometry, reference.geometry)
-    if problem:
-        raise VolumeError(
-            f"{prediction.source or 'the prediction'} is on another grid than {reference.source or 'its reference'}: "
-            f"{problem}. Write the prediction on the reference's grid"
-        )
-    matched, by = match_structures(prediction.structures, reference.structures)
+    prediction, reference = comparable(prediction, reference)
+    matched, by = match_structures(prediction.structures, reference.structures, names)
     spacing = prediction.geometry.spacing
     drawn, wanted = _Coded(prediction), _Coded(reference)
     tables: dict[tuple[int, int], NDArray[np.int64]] = {}
@@ -120,30 +118,36 @@ def score_case(prediction: LabelVolume, reference: LabelVolume, tolerance_mm: fl
     )
 
 
-def grid_difference(one: Geometry, two: Geometry) -> str | None:
-    """Return in words how two grids differ, or None if every corner is at the same place (to 5 % of a voxel)."""
-    if same_grid(one, two, _SAME_PLACE * min(*one.spacing, *two.spacing)):
-        return None
-    return describe_grid_difference(one, two)
-
-
 def match_structures(
-    prediction: Sequence[Structure], reference: Sequence[Structure]
+    prediction: Sequence[Structure], reference: Sequence[Structure], names: Mapping[int, str] | None = None
 ) -> tuple[tuple[MatchedStructure, ...], Literal["name", "number"]]:
     """Return the structures of both sides in pairs, the reference's order first, and how they were matched.
 
-    By name if both sides name their structures (case, and which of space, "-" and "_", do not count), else by number.
+    By name if both sides name their structures (case, and which of space, "-" and "_", do not count), else by number;
+    names: what to call those that are matched by number, where the reference does not name them.
     """
     by_name = _are_named(prediction) and _are_named(reference)
+    if names and not by_name:
+        prediction = [replace(one, name=names.get(one.value, one.name)) for one in prediction]
+        reference = [
+            replace(one, name=names.get(one.value, one.name)) if _UNNAMED.fullmatch(one.name) else one
+            for one in reference
+        ]
     first, second = _keyed(prediction, by_name), _keyed(reference, by_name)
     pairs = []
     for key in [*second, *(key for key in first if key not in second)]:
         one, two = first.get(key), second.get(key)
-        names = [structure.name for structure in (two, one) if structure is not None]
+        called = [structure.name for structure in (two, one) if structure is not None]
         # By number one side may have the name and the other "label 3".
-        name = next((name for name in names if not _UNNAMED.fullmatch(name)), names[0])
+        name = next((name for name in called if not _UNNAMED.fullmatch(name)), called[0])
         pairs.append(MatchedStructure(name, one, two))
     return tuple(pairs), "name" if by_name else "number"
+
+
+def given_names(labels: LabelVolume | None) -> dict[int, str]:
+    """Return the names of the structures that somebody named, by number."""
+    structures = () if labels is None else labels.structures
+    return {one.value: one.name for one in structures if not _UNNAMED.fullmatch(one.name)}
 
 
 def _are_named(structures: Sequence[Structure]) -> bool:

@@ -15,11 +15,15 @@ from genesis_core.studies.evaluation.scoring import StructureScore
 
 @dataclass(frozen=True)
 class ScoredCase:
-    """One case with its scores. name: as the folder calls it, or its pseudonym. subject: whom it belongs to."""
+    """One case with its scores. name: as the folder calls it, or its pseudonym. subject: whom it belongs to.
+
+    not_looked_for: structures that its reference does not list, so that nobody knows whether they are there.
+    """
 
     name: str
     subject: str
     scores: tuple[StructureScore, ...]
+    not_looked_for: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,7 @@ def summarise(cases: Sequence[ScoredCase], seed: int = 0) -> tuple[StructureSumm
     for name in names:
         found = [(case, score) for case in cases for score in case.scores if score.structure == name]
         counts = Counter(score.presence for _, score in found)
+        drawn = counts["both"] + counts["missed"] + counts["only predicted"]
         metrics = {key: _distribution(found, key, seed) for key in METRICS}
         summaries.append(
             StructureSummary(
@@ -72,7 +77,7 @@ def summarise(cases: Sequence[ScoredCase], seed: int = 0) -> tuple[StructureSumm
                 in_both=counts["both"],
                 missed=counts["missed"],
                 only_predicted=counts["only predicted"],
-                absent_in_both=len(cases) - counts["both"] - counts["missed"] - counts["only predicted"],
+                absent_in_both=sum(name not in case.not_looked_for for case in cases) - drawn,
                 metrics=metrics,
             )
         )

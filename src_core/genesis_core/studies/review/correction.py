@@ -16,6 +16,7 @@ from genesis_core.studies.review.label_files import flat_name, with_ending, writ
 from genesis_core.studies.review.lines import Line
 from genesis_core.studies.review.ranking import image_paths, known_cases
 from genesis_core.studies.review.review import model_cards
+from genesis_core.volumes.structure_names import IGNORE
 
 if TYPE_CHECKING:
     from genesis_core.model.card import ModelCard
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from genesis_core.volumes.label_volume import LabelVolume
     from genesis_core.volumes.volume import Volume
 
-# A structure of this name marks what nobody looked at, so that a corrected box does not teach the rest as truth.
-IGNORE = "ignore"
 # Formats of one file, which a copy takes whole; others name voxels beside them, or are DICOM.
 _ONE_FILE = (".nii.gz", ".nii", ".nrrd", ".mha", ".mgz", ".mgh")
 

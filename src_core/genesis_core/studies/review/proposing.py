@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from genesis_core.model.folder import Model
     from genesis_core.studies.review.review import Review
     from genesis_core.volumes.label_volume import LabelVolume
+    from genesis_core.volumes.volume import Volume
 
 # (cases done, cases in all, windows done of the present one, its windows in all)
 Progress = Callable[[int, int, int, int], None]
@@ -158,10 +159,18 @@ class _Worker:
         name, files = str(case.stem), _state_of(case)
         volumes = read_case_volumes(case, self.models[0].card.network.in_channels)
         fingerprints = [image_fingerprint(volume) for volume in volumes]
+        where = {
+            "sources": [
+                {"path": scan.path.relative_to(self.review.scans).as_posix(), "series": scan.series}
+                for scan in case.scans
+            ],
+            "frames": len(volumes) if len(case.scans) < len(volumes) else 1,
+            "files": files,
+        }
         before = read_ranking(self.folder).get(name)
-        if before is not None and before.get("fingerprints") == fingerprints:
-            # Touched or copied, but the same voxels.
-            self._keep({**before, "files": files})
+        if before is not None and before.get("fingerprints") == fingerprints and self._fits(before, volumes[0]):
+            # Touched, copied or written in another format, but the same voxels at the same places.
+            self._keep({**before, **where})
             return
         known = next((self.learnt.fingerprints[one] for one in fingerprints if one in self.learnt.fingerprints), None)
         if known is not None:
@@ -183,12 +192,7 @@ class _Worker:
         line = {
             "v": 1,
             "case": name,
-            "sources": [
-                {"path": scan.path.relative_to(self.review.scans).as_posix(), "series": scan.series}
-                for scan in case.scans
-            ],
-            "frames": len(volumes) if len(case.scans) < len(volumes) else 1,
-            "files": files,
+            **where,
             "shape": list(volumes[0].shape),
             "spacing": list(volumes[0].spacing),
             "fingerprints": fingerprints,
@@ -200,6 +204,17 @@ class _Worker:
         seconds = round(time.monotonic() - began, 2)
         (proposal,) = as_proposals(self.review, self.folder, read_ranking(self.folder), [name])
         self.tell({"event": "proposed", **proposal.as_json(), "seconds": seconds})
+
+    def _fits(self, line: Line, volume: Volume) -> bool:
+        """Whether what was proposed lies on the grid that the scan has now."""
+        from genesis_core.volumes.grid import same_grid
+        from genesis_core.volumes.reading import read_header
+
+        try:
+            return same_grid(read_header(self.folder / line["label"]).geometry, volume.geometry)
+        except VolumeError:
+            # A proposal that cannot be read is made again.
+            return False
 
     def _write(self, labels: LabelVolume, name: str) -> str:
         try:

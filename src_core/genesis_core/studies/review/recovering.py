@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 ASIDE, UNDONE = ".accepting", "undone"
 INTENT, UNDOING = "intent.json", "undoing.json"
+# What every record says of the decision it is about.
+_LINE = {"id", "case", "decision"}
 
 
 def has_unfinished(review: Review) -> bool:
@@ -49,17 +51,20 @@ def recover(review: Review) -> None:
 
 
 def recover_locked(review: Review, mine: Path | None = None) -> None:
-    """Do what `recover` says; the caller holds the review's lock. mine: what the caller itself is making."""
+    """Do what `recover` says; the caller holds the review's lock. mine: what the caller itself is making.
+
+    Raises ReviewError for a damaged record, and leaves all that belongs to it.
+    """
     for aside in _unfinished(review):
         if aside == mine:
             continue
-        intent = _read(aside / INTENT)
+        intent = _read(aside / INTENT, {"moves", "line", "draft"})
         if intent is not None:
             finish_accept(review, aside, intent)
         else:
             shutil.rmtree(aside, ignore_errors=True)
     for folder in _undoings(review):
-        undoing = _read(folder / UNDOING)
+        undoing = _read(folder / UNDOING, {"moves", "line", "undone"})
         if undoing is not None:
             finish_undo(review, folder, undoing)
     known = {one.id for one in read_decisions(review)}
@@ -169,16 +174,27 @@ def _undoings(review: Review) -> Iterator[Path]:
         yield from (one for one in sorted(above.iterdir()) if (one / UNDOING).is_file())
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path, needed: set[str]) -> dict[str, Any] | None:
+    """Return a record, or None if there is none. Raises ReviewError if it lacks something of what is `needed`."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return content if isinstance(content, dict) else None
+    except ValueError:
+        content = None
+    line = content.get("line") if isinstance(content, dict) else None
+    if not (isinstance(content, dict) and needed <= content.keys() and isinstance(line, dict) and line.keys() >= _LINE):
+        raise ReviewError(
+            f"{path}: is damaged, so what was begun there cannot be completed. Nothing was deleted: look at the files "
+            f"beside it, move the folder {path.parent} away, and try again"
+        )
+    return content
 
 
 def _decision_line(line: Line) -> Line:
-    return {key: line[key] for key in ("v", "id", "time", "login", "decision", "case", "model", "note")}
+    return {"v": 1, "decision": "accepted"} | {
+        key: line.get(key, "") for key in ("id", "time", "login", "case", "model", "note")
+    }
 
 
 def draft_time(review: Review, case: str) -> int | None:

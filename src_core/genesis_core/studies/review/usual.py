@@ -98,7 +98,7 @@ def _usual(records: Sequence[CaseRecord]) -> dict[str, dict[str, Any]]:
         searched = [one.largest for one in drawn if one.specks is not None]
         usual[name] = {
             "cases": len(drawn),
-            "looked_for": len(records),
+            "looked_for": sum(record.was_looked_for(name) for record in records),
             "ml": [one.millilitres for one in drawn],
             "largest": median(searched) if searched else None,
             "at_border": round(fmean(one.at_border for one in drawn), 4),

@@ -31,6 +31,8 @@ _MAY_BE_EMPTY = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
+# Bytes a voxel beside the layers themselves: measured with 3 to 40 structures (10.3 to 10.9).
+_PACKING_BYTES = 11
 
 
 def write_dicom_seg(
@@ -82,6 +84,14 @@ def write_dicom_seg(
     return path
 
 
+def dicom_seg_bytes(voxels: int, layers: int) -> int:
+    """Estimate what `write_dicom_seg` allocates at its peak for structures in so many layers.
+
+    One layer per structure is the worst; highdicom adds up the layers in 8 bytes a voxel, and collects packed frames.
+    """
+    return (layers + _PACKING_BYTES) * voxels
+
+
 def _on_series(labels: LabelVolume, found: DicomSeries) -> list[NDArray[Any]]:
     """Return the layers with their slices in the order of the series."""
     turned = [reorient(Volume(layer, labels.geometry), found.geometry.axis_codes) for layer in labels.layers]
@@ -104,15 +114,15 @@ def _segmentation(
         for keyword in _MAY_BE_EMPTY:
             if keyword not in source:
                 setattr(source, keyword, "")
-    pixels = _numbered(layers, structures)
     if any(one.frame is not None for one in found.slices):
         if len(sources) > 1:
             raise ValueError("several multi-frame files make one series")
         # Sources of many frames are matched by the order in the file.
-        pixels = pixels[np.argsort([one.frame or 0 for one in found.slices])]
+        order = np.argsort([one.frame or 0 for one in found.slices])
+        layers = [layer[order] for layer in layers]
     return highdicom.seg.Segmentation(
         source_images=sources,
-        pixel_array=pixels,
+        pixel_array=_numbered(layers, structures),
         segmentation_type="BINARY",
         segment_descriptions=[_description(highdicom, n, one, automatic) for n, one in enumerate(structures, 1)],
         series_instance_uid=generate_uid(),
@@ -130,7 +140,11 @@ def _segmentation(
 def _numbered(layers: Sequence[NDArray[Any]], structures: Sequence[Structure]) -> NDArray[Any]:
     """Return structures as numbers from 1 in their order (z, y, x), or, if they overlap, as (z, y, x, structure)."""
     if len(layers) > 1:
-        return np.stack([layers[one.layer] == one.value for one in structures], axis=-1).astype(np.uint8)
+        # The largest thing there is while a segmentation is written, so there is one of it only.
+        several = np.empty((*layers[0].shape, len(structures)), np.uint8)
+        for number, one in enumerate(structures):
+            several[..., number] = layers[one.layer] == one.value
+        return several
     result = np.zeros(layers[0].shape, np.uint8 if len(structures) < 1 << 8 else np.uint16)
     for number, one in enumerate(structures, 1):
         result[layers[0] == one.value] = number

@@ -76,7 +76,11 @@ def parse_nifti(path: Path) -> Stored:
     with np.errstate(all="ignore"):
         columns, origin, notes = _orientation(path, fields, size)
     # A slope of zero or not-a-number means "not scaled".
-    scaled = np.isfinite(fields.slope) and fields.slope != 0 and np.isfinite(fields.intercept)
+    scaled = np.isfinite(fields.slope) and fields.slope != 0
+    intercept = fields.intercept if scaled else 0.0
+    if not np.isfinite(intercept):
+        intercept = 0.0
+        notes = (*notes, "The header's intercept is no number; 0 is assumed, as SimpleITK does: check the intensities.")
     colours = _COLOURS.get(fields.datatype, 1)
     return Stored(
         path=path,
@@ -91,7 +95,7 @@ def parse_nifti(path: Path) -> Stored:
         frames=frames,
         components=components * colours,
         slope=fields.slope if scaled else 1.0,
-        intercept=fields.intercept if scaled else 0.0,
+        intercept=intercept,
         notes=notes,
     )
 

@@ -14,7 +14,7 @@ from shlex import quote
 
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.labelled.case import Case, LabelledFolder, Source
-from genesis_core.volumes.labelled.folder_listing import FolderListing, stem
+from genesis_core.volumes.labelled.folder_listing import FolderListing, same, stem
 from genesis_core.volumes.labelled.label_list import naming_of
 from genesis_core.volumes.labelled.layout import Detection, Layout, label_map, make_case, some
 from genesis_core.volumes.labelled.pairing import pair_names
@@ -42,7 +42,9 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
     if not kinds:
         raise VolumeError(f"{listing.root}: no file is called like a label in BIDS (sub-01_..._mask, _dseg)")
     chosen = min(kinds, key=lambda kind: (-kinds[kind], kind)) if labels is None else labels
-    taken = [file for file in drawn if stem(file).casefold().endswith(chosen.casefold())]
+    taken = [file for file in drawn if same(_kind(stem(file))) == same(chosen)]
+    # No kind is called so: perhaps only the end of one was given.
+    taken = taken or [file for file in drawn if same(stem(file)).endswith(same(chosen))]
     if not taken:
         raise VolumeError(f"{listing.root}: no label's name ends in {chosen!r}; there are {some(sorted(kinds), 8)}")
     notes = []

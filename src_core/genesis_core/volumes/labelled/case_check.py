@@ -25,10 +25,10 @@ from genesis_core.volumes.labelled.reading_cases import read_case
 from genesis_core.volumes.labelled.splitting import subject_id
 from genesis_core.volumes.reading import read_header
 from genesis_core.volumes.scans import Scan
-from genesis_core.volumes.structure_names import sidecar_of
+from genesis_core.volumes.structure_names import is_unnamed, sidecar_of
 
 # Raised whenever the same files would now be measured differently.
-VERSION = 2
+VERSION = 3
 _FACTS = {
     "shape",
     "spacing",
@@ -74,6 +74,7 @@ def check_case(
         structures=tuple(DrawnRecord(**{**one, "extent": tuple(one["extent"])}) for one in facts["structures"]),
         outside=tuple((value, voxels) for value, voxels in facts["outside"]),
         label=facts["label"],
+        looked_for=_looked_for(structures),
         notes=notes,
     ), structures
 
@@ -138,6 +139,13 @@ def _files(case: Case) -> list[Path]:
     names = [sidecar_of(scan.path, ending) for scan in scans if (ending := file_ending(scan.path))]
     files = [file for scan in scans for file in scan_files(scan)] + [path for path in names if path.exists()]
     return list(dict.fromkeys(files))
+
+
+def _looked_for(structures: Sequence[Structure]) -> tuple[str, ...] | None:
+    """Return the structures that a label lists; None for one of bare numbers, which lists only what is drawn."""
+    if all(is_unnamed(one) for one in structures):
+        return None
+    return tuple(one.name for one in structures)
 
 
 def _sources(case: Case) -> list[Source]:

@@ -92,7 +92,8 @@ class CaseRecord:
     axis codes. left_handed: its axes are a mirror image of a right hand's. channels, structures (drawn ones only) and
     outside (number, voxels; of numbers that mean no structure) are empty, and the geometry None, for cases left out.
     has_label: there is one, though nothing may be drawn in it. label: fingerprint of what is drawn, None where nothing
-    is. misfit: kind of the reason it is left out. notes: what was changed or noticed while reading.
+    is. looked_for: names of the structures its label lists, drawn or not; None: all that the set has. misfit: kind of
+    the reason it is left out. notes: what was changed or noticed while reading.
     """
 
     name: str
@@ -111,6 +112,7 @@ class CaseRecord:
     outside: tuple[tuple[int, int], ...] = ()
     has_label: bool = False
     label: str | None = None
+    looked_for: tuple[str, ...] | None = None
     misfit: ProblemKind | None = None
     notes: tuple[str, ...] = ()
 
@@ -118,6 +120,10 @@ class CaseRecord:
     def is_usable(self) -> bool:
         """Whether the case can be used."""
         return self.status == "usable"
+
+    def was_looked_for(self, structure: str) -> bool:
+        """Whether somebody looked for a structure of this name in the case: it would be drawn if it were there."""
+        return self.has_label and (self.looked_for is None or structure in self.looked_for)
 
     @property
     def modality(self) -> Modality | None:

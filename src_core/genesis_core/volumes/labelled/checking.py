@@ -7,8 +7,9 @@ time of its files, so that a second check costs no reading.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import count
 from statistics import median
 
 from genesis_core.parallel import for_each
@@ -18,9 +19,11 @@ from genesis_core.volumes.labelled.case import LabelledFolder
 from genesis_core.volumes.labelled.case_check import VERSION, check_case, refused
 from genesis_core.volumes.labelled.check_records import CaseRecord, LabelledCheck, StructureRecord
 from genesis_core.volumes.labelled.duplicates import find_duplicates, same_subject
+from genesis_core.volumes.labelled.label_list import join_lists
 from genesis_core.volumes.labelled.outliers import unlike_the_others
 from genesis_core.volumes.labelled.set_problems import problems_of_set
 from genesis_core.volumes.labelled.splitting import subject_id
+from genesis_core.volumes.structure_names import is_unnamed
 
 _log = logging.getLogger(__name__)
 _ORDER = ("left_out", "warning", "note")
@@ -58,15 +61,15 @@ def check_labelled(
     finally:
         store.close()
     records = [found[index][0] for index in sorted(found)]
-    named = {one.name: one for _, drawn in sorted(found.items()) for one in drawn[1]}
-    return _summarise(folder, records, named, stopped=len(found) < len(folder.cases))
+    lists = [found[index][1] for index in sorted(found)]
+    return _summarise(folder, records, lists, stopped=len(found) < len(folder.cases))
 
 
 def _summarise(
-    folder: LabelledFolder, records: Sequence[CaseRecord], named: Mapping[str, Structure], *, stopped: bool
+    folder: LabelledFolder, records: Sequence[CaseRecord], lists: Sequence[Sequence[Structure]], *, stopped: bool
 ) -> LabelledCheck:
     usable = [record for record in records if record.is_usable]
-    structures = _structures(folder, usable, named)
+    structures = _structures(folder, usable, lists)
     problems = [
         *problems_of_set(folder, records, structures),
         *find_duplicates(usable),
@@ -88,20 +91,33 @@ def _summarise(
 
 
 def _structures(
-    folder: LabelledFolder, usable: Sequence[CaseRecord], named: Mapping[str, Structure]
+    folder: LabelledFolder, usable: Sequence[CaseRecord], lists: Sequence[Sequence[Structure]]
 ) -> tuple[StructureRecord, ...]:
-    """Count the structures of the folder's list, then those that only the labels name."""
-    listed = {one.name: one for one in folder.structures}
-    found = sorted((one for one in named.values() if one.name not in listed), key=lambda one: (one.layer, one.value))
-    annotated = {case.name: case.annotated for case in folder.cases}
+    """Count the structures of the folder's list; where it has none, those that the labels name."""
     records = []
-    for structure in [*folder.structures, *found]:
+    for structure in folder.structures or _found(lists):
         having = [(case.subject, drawn) for case in usable for drawn in case.structures if drawn.name == structure.name]
         sizes = [drawn.millilitres for _, drawn in having]
-        looked_for = sum(
-            case.has_label and structure.name in (annotated[case.name] or {structure.name}) for case in usable
-        )
+        looked_for = sum(case.was_looked_for(structure.name) for case in usable)
         extent = (min(sizes), median(sizes), max(sizes)) if sizes else (None, None, None)
         subjects = len({subject for subject, _ in having})
         records.append(StructureRecord(structure, len(having), subjects, looked_for, *extent))
     return tuple(records)
+
+
+def _found(lists: Sequence[Sequence[Structure]]) -> list[Structure]:
+    """Return the structures that the cases' labels list, each with a number of its own.
+
+    Those of the files, where they agree; else named ones are numbered anew, around the numbers that have no name.
+    """
+    first: dict[str, Structure] = {}
+    for structure in (one for members in lists for one in members):
+        first.setdefault(structure.name, structure)
+    values = {(one.name, one.value) for members in lists for one in members}
+    if len(values) == len(first) == len({value for _, value in values}):
+        return sorted(first.values(), key=lambda one: (one.layer, one.value))
+    unnamed = sorted((one for one in first.values() if is_unnamed(one)), key=lambda one: one.value)
+    taken = {one.value for one in unnamed}
+    free = (number for number in count(1) if number not in taken)
+    named = join_lists([one for one in members if not is_unnamed(one)] for members in lists)
+    return [*unnamed, *(replace(one, value=number) for one, number in zip(named, free, strict=False))]

@@ -6,7 +6,9 @@ it does not name are left out. Source: medicaldecathlon.com (arXiv:1902.09063), 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from shlex import quote
 from typing import Any
@@ -20,7 +22,7 @@ from genesis_core.volumes.labelled.dataset_json import (
     read_dataset_json,
 )
 from genesis_core.volumes.labelled.folder_listing import FolderListing, same, stem
-from genesis_core.volumes.labelled.layout import Detection, Layout, label_map, make_case
+from genesis_core.volumes.labelled.layout import Detection, Layout, case_id, label_map, make_case
 
 _PARTS = ("training", "validation", "test")
 
@@ -70,7 +72,7 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
                 cases.append(made)
             elif made is not None:
                 left_out.append((_entry_name(entry, part, number), made))
-    _without_doubles(cases, left_out)
+    cases = _without_doubles(listing.root, cases, left_out)
     if not any(case.label or case.class_name for case in cases):
         told = "; ".join(f"{name}: {reason}" for name, reason in left_out[:3])
         raise VolumeError(f'{path}: no case under "training" can be used. {told or "The list is empty"}')
@@ -161,18 +163,19 @@ def _entry_name(entry: Any, part: str, number: int) -> str:
     return files[0] if files else f'"{part}", entry {number}'
 
 
-def _without_doubles(cases: list[Case], left_out: list[tuple[str, str]]) -> None:
-    """Keep the first of cases of one name; training and test cases may share it only as different files."""
-    seen: dict[str, Case] = {}
-    for case in list(cases):
-        other = seen.setdefault(same(case.name), case)
-        if other is case:
-            continue
-        cases.remove(case)
-        if other.images != case.images and other.part != case.part:
-            cases.append(make_case(f"{case.part}/{case.name}", case.images, case.label, test=case.part == "test"))
-        else:
+def _without_doubles(root: Path, cases: Sequence[Case], left_out: list[tuple[str, str]]) -> list[Case]:
+    """Keep the first of cases with the same images; images of one name in several folders are called by their paths."""
+    first: dict[tuple[Source, ...], Case] = {}
+    for case in cases:
+        other = first.setdefault(case.images, case)
+        if other is not case:
             left_out.append((case.name, f'listed twice in dataset.json (also under "{other.part}")'))
+    called = Counter(same(case.name) for case in first.values())
+    kept = []
+    for case in first.values():
+        path = stem(case.images[0].path.relative_to(root).as_posix())
+        kept.append(case if called[same(case.name)] == 1 else replace(case, name=path, id=case_id(path)))
+    return kept
 
 
 def _not_listed(

@@ -17,7 +17,7 @@ from genesis_core.volumes.dicom.extra import open_dataset
 from genesis_core.volumes.dicom.series import scan_dicom_folder
 from genesis_core.volumes.label_volume import Structure
 from genesis_core.volumes.labelled.case import Case, LabelKind, LabelledFolder, LabelSource, Source
-from genesis_core.volumes.labelled.folder_listing import FolderListing
+from genesis_core.volumes.labelled.folder_listing import FolderListing, same
 from genesis_core.volumes.labelled.label_list import join_lists
 from genesis_core.volumes.labelled.layout import Detection, Layout, make_case, some
 
@@ -63,13 +63,17 @@ def detect(listing: FolderListing) -> Detection:
 def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
     """Return one case per labelled series; labels: the file name of the label to take where a series has several.
 
-    Raises VolumeError if no series has a label, or pydicom is not installed.
+    Raises VolumeError if no series has a label, none is called as asked, or pydicom is not installed.
     """
     left_out: list[tuple[str, str]] = []
     series: list[_Series] = []
     drawn: list[_Drawn] = []
     for folder in listing.dicom:
         _read_folder(listing, folder, series, drawn, left_out)
+    series = _without_copies(series, left_out)
+    if labels is not None and not any(_is_called(one, labels) for one in drawn):
+        there = sorted({one.path.name for one in drawn})
+        raise VolumeError(f"{listing.root}: no label is called {labels!r}; there are {some(there, 8) or 'none'}")
     of_series, notes = _by_series(series, drawn, left_out)
     cases: list[Case] = []
     names = _names(listing, series)
@@ -78,12 +82,16 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
         if not choice:
             left_out.append((names[item.uid], "no structure set or segmentation refers to this series"))
             continue
+        label = _chosen(choice, labels)
+        if label is None:
+            others = [one.path.name for one in choice]
+            left_out.append((names[item.uid], f"none of its labels is called {labels}; there are {some(others)}"))
+            continue
         try:
             subject = _subject(item.first)
         except VolumeError as problem:
             left_out.append((names[item.uid], str(problem).removeprefix(f"{item.first}: ")))
             continue
-        label = _chosen(choice, labels)
         if len(choice) > 1:
             others = [one.relative for one in choice if one is not label]
             notes.append(
@@ -227,12 +235,26 @@ def _by_series(
     return found, notes
 
 
-def _chosen(choice: list[_Drawn], asked: str | None) -> _Drawn:
-    """Return the label asked for by its file name, else the newest, else the last by name."""
-    for label in choice:
-        if asked is not None and label.path.name.casefold() == asked.casefold():
-            return label
+def _chosen(choice: list[_Drawn], asked: str | None) -> _Drawn | None:
+    """Return the only label, else the one asked for by its file name, else the newest, else the last by name."""
+    if len(choice) > 1 and asked is not None:
+        return next((label for label in choice if _is_called(label, asked)), None)
     return max(choice, key=lambda label: (label.made, label.relative))
+
+
+def _is_called(label: _Drawn, asked: str) -> bool:
+    return same(label.path.name) == same(asked)
+
+
+def _without_copies(series: list[_Series], left_out: list[tuple[str, str]]) -> list[_Series]:
+    """Keep the first folder that holds a series."""
+    first: dict[str, _Series] = {}
+    for item in series:
+        other = first.setdefault(item.uid, item)
+        if other is not item:
+            reason = f"holds the same series as {other.folder}; if its slices are spread over both, join them in one"
+            left_out.append((item.folder, reason))
+    return list(first.values())
 
 
 def _names(listing: FolderListing, series: list[_Series]) -> dict[str, str]:

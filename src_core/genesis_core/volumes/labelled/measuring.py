@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from genesis_core.volumes.label_volume import LabelVolume
 from genesis_core.volumes.labelled.check_records import SPECK_VOXELS, ChannelRecord, DrawnRecord
 from genesis_core.volumes.modality import guess_modality
+from genesis_core.volumes.sides import LEFT_WORDS, RIGHT_WORDS, WORD
 from genesis_core.volumes.volume import Geometry, Volume
 from genesis_core.volumes.voxel_fingerprint import image_fingerprint
 from genesis_core.volumes.voxel_statistics import percentiles
@@ -22,8 +22,7 @@ from genesis_core.volumes.voxel_statistics import percentiles
 _LARGEST_SEARCH = 1 << 26
 # Numbers above this are counted by sorting instead of in a table.
 _LARGEST_TABLE = 1 << 20
-_LEFT = re.compile(r"(?<![a-z])(left|l)(?![a-z])", re.IGNORECASE)
-_OTHER_SIDE = {"left": "right", "l": "r"}
+_OTHER_SIDE = dict(zip(LEFT_WORDS, RIGHT_WORDS, strict=True))
 
 
 def measure_channel(volume: Volume) -> ChannelRecord:
@@ -97,11 +96,14 @@ def count_values(layer: NDArray[Any]) -> dict[int, int]:
 
 def opposite(name: str) -> str | None:
     """Return the name of the structure on the right, for one on the left ("kidney_left", "Lung L"); else None."""
-    other, changed = _LEFT.subn(lambda found: _match_case(found[0], _OTHER_SIDE[found[0].lower()]), name)
-    return other if changed else None
+    other = WORD.sub(lambda found: _mirrored(found[0]), name)
+    return other if other != name else None
 
 
-def _match_case(like: str, word: str) -> str:
+def _mirrored(like: str) -> str:
+    word = _OTHER_SIDE.get(like.lower())
+    if word is None:
+        return like
     return word.upper() if like.isupper() else word.capitalize() if like[0].isupper() else word
 
 

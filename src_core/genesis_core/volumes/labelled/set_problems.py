@@ -9,6 +9,7 @@ from genesis_core.volumes.labelled.case import LabelledFolder
 from genesis_core.volumes.labelled.check_records import CaseRecord, Problem, ProblemKind, StructureRecord
 from genesis_core.volumes.labelled.layout import some
 from genesis_core.volumes.labelled.subjects import suspicious_subjects
+from genesis_core.volumes.structure_names import IGNORE
 
 # With fewer subjects, that a structure occurs in one of them says nothing.
 _ENOUGH_SUBJECTS = 3
@@ -89,6 +90,7 @@ def _labels(usable: Sequence[CaseRecord]) -> list[Problem]:
 
 def _rare_structures(usable: Sequence[CaseRecord], structures: Sequence[StructureRecord]) -> list[Problem]:
     problems = []
+    structures = [record for record in structures if record.structure.name.lower() != IGNORE]
     never = [record.structure.name for record in structures if not record.cases]
     if never and usable:
         problems.append(
