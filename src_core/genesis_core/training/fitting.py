@@ -11,7 +11,7 @@ from genesis_core.training.hardware import memory_in_words
 from genesis_core.training.settings import TrainingSettings
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
 
 def pieces(batch: Batch, most: int | None) -> Iterator[Batch]:
@@ -24,6 +24,17 @@ def pieces(batch: Batch, most: int | None) -> Iterator[Batch]:
         rows = slice(first, first + most)
         weights = None if batch.weights is None else batch.weights[rows]
         yield Batch(batch.inputs[rows], batch.targets[rows], batch.origins[rows], weights=weights)
+
+
+def shares(batch: Batch, piece: Batch, samples: int) -> float | Tensor:
+    """Return how many pieces like this one a step of `samples` sub-volumes has, by which its loss is divided.
+
+    A loss over weighted voxels is a mean over those: then pieces of a batch count by their weights.
+    """
+    if piece.weights is None or batch.weights is None or piece is batch:
+        return samples / len(piece.origins)
+    # A piece without weights has no loss, and counts for nothing: its share is infinite.
+    return samples / len(batch.origins) * batch.weights.sum().clamp_min(1) / piece.weights.sum()
 
 
 def halved(network: nn.Module, settings: TrainingSettings, samples: int) -> tuple[int, str]:

@@ -24,7 +24,7 @@ from genesis_core.task import Batch, Task
 from genesis_core.training.arithmetic import autocast, lower_scale, make_scaler
 from genesis_core.training.compiling import compiled, not_compiled
 from genesis_core.training.failures import OutOfMemoryError, is_out_of_memory
-from genesis_core.training.fitting import halved, out_of_memory, pieces
+from genesis_core.training.fitting import halved, out_of_memory, pieces, shares
 from genesis_core.training.guilty import guilty_samples, not_a_number
 from genesis_core.training.hardware import native_float16, resolve_compile
 from genesis_core.training.optimiser import make_optimiser
@@ -235,15 +235,14 @@ class Stepper:
 
     def _forward_backward(self, parts: Sequence[Batch], *, exchange: bool = True) -> float:
         samples = sum(len(part.origins) for part in parts)
-        values = []
+        values: list[tuple[torch.Tensor, float | torch.Tensor]] = []
         for number, part in enumerate(parts, 1):
             self.clock.enter("corruption")
             part = on_device(part, self.device, self._format)
             self.clock.enter("network")
             cut = list(pieces(part, self.most_samples))
             for piece in cut:
-                # How many such pieces there are in all.
-                share = samples / len(piece.origins)
+                share = shares(part, piece, samples)
                 # Gradients are exchanged once, when the last are added.
                 is_last = number == len(parts) and piece is cut[-1]
                 with nullcontext() if is_last and exchange else self.processes.alone(self.forward):
@@ -251,7 +250,7 @@ class Stepper:
                         value, _ = self.task.loss(self.forward, piece)
                     self.scaler.scale(value / share).backward()  # type: ignore[no-untyped-call]
                 values.append((value.detach(), share))
-        return sum(float(value) / share for value, share in values)
+        return sum(float(value) / float(share) for value, share in values)
 
     def _find_way_out(self, problem: Exception, parts: Sequence[Batch], *, may_change: bool) -> bool:
         """Change how gradients are computed so that `problem` may not come again; return whether there is such a way.
