@@ -25,13 +25,18 @@ _STEPS = 1000
 
 @dataclass(frozen=True)
 class FolderDone:
-    """What came of a folder. failed: (scan, reason). said: the command's own last sentence, without their names."""
+    """What came of a folder. failed: (scan, reason). said: the command's own last sentence, without their names.
+
+    warned: of the folder, in sentences. notes: (scan, what was noticed or changed), of those that were done.
+    """
 
     out: Path
     done: int
     skipped: int
     failed: tuple[tuple[str, str], ...]
     said: str
+    warned: tuple[str, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 class _Listening(Output):
@@ -43,6 +48,7 @@ class _Listening(Output):
         self.said: list[str] = []
         self.warned: list[str] = []
         self.failed: list[tuple[str, str]] = []
+        self.notes: list[tuple[str, str]] = []
         self.finished: dict[str, Any] = {}
 
     def say(self, text: str) -> None:
@@ -57,6 +63,10 @@ class _Listening(Output):
             self._report.latest = _place(values)
         elif event == "failed":
             self.failed.append((values["scan"], values["reason"]))
+        elif event in ("segmented", "restored"):
+            # The last note of a restoration is the residual's limits, which the command says once, at its end.
+            notes = values["notes"] if event == "segmented" else values["notes"][:-1]
+            self.notes += [(values["scan"], note) for note in notes]
         elif event == "finished":
             self.finished = values
 
@@ -107,4 +117,6 @@ def apply_to_folder(settings: SegmentSettings | RestoreSettings, report: Reporti
     # Each one that failed stands below it with its reason.
     said = said.replace(f" failed: {', '.join(found.get('failed', ()))}.", " failed.")
     failed = tuple((name, reason.removeprefix(f"{settings.scan / name}: ")) for name, reason in output.failed)
-    return FolderDone(settings.out, done, int(found.get("skipped", 0)), failed, said)
+    told = {f"{name} is left out: {reason}" for name, reason in output.failed}
+    warned = tuple(text for text in output.warned if text not in told)
+    return FolderDone(settings.out, done, int(found.get("skipped", 0)), failed, said, warned, tuple(output.notes))

@@ -10,6 +10,8 @@ from napari_genesis.apply.layer_work import Index, RestoredLayer, SegmentedLayer
 from napari_genesis.apply.parts import ApplyParts
 from napari_genesis.apply.results import Target, show_restoration, show_segmentation, show_threshold
 
+# Lines about a folder: what more there is stands in the files beside the results.
+_MOST_LINES = 30
 _HIDDEN = "Uncertainty and spread are layers of their own, hidden at first."
 
 
@@ -29,7 +31,7 @@ class Showing:
         parts = self._parts
         if isinstance(result, FolderDone):
             self.forget()
-            parts.show_outcome(result.said, [f"{name}: {reason}" for name, reason in result.failed])
+            parts.show_outcome(result.said, _told(result))
             return
         if target is None or target.layer not in self._viewer.layers:
             return
@@ -76,6 +78,15 @@ class Showing:
     def _add_threshold(self, labels: Any, threshold: str) -> None:
         if self.target is not None:
             show_threshold(self.target, labels, threshold)
+
+
+def _told(done: FolderDone) -> list[str]:
+    """Return what is to be known of a folder, a line each: what failed, warnings, what was noticed of a scan."""
+    lines = [f"{name}: {reason}" for name, reason in done.failed]
+    lines += [f"{text[:1].upper()}{text[1:]}" for text in done.warned]
+    lines += [f"{name}: {note}" for name, note in done.notes]
+    left = len(lines) - _MOST_LINES
+    return [*lines[:_MOST_LINES], f"and {left} more: see the .json files beside the results."] if left > 0 else lines
 
 
 def _by(target: Target, windows: int, each: str, seconds: float) -> str:

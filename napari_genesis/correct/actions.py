@@ -52,7 +52,7 @@ class Actions(QWidget):
         self.more.setMinimumWidth(self.more.sizeHint().width() + 14)
         menu = QMenu(self.more)
         self.undo_action = add_action(f"Undo the last decision\t{KEYS['undo']}", self.undo, menu)
-        self.give_up_action = add_action("Give up the draft, back to the proposal", self.give_up, menu)
+        self.give_up_action = add_action("Give up the draft, back to the proposal…", self.give_up, menu)
         self.copy_action = add_action("Copy the same as a command", self.copy_command, menu)
         self.folder_action = add_action("Show the review's folder", self.open_folder, menu)
         self.more.setMenu(menu)

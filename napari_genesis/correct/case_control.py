@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtWidgets import QMessageBox
 
 from napari_genesis.correct.case_edits import CaseEdits
 from napari_genesis.correct.case_files import CaseRead
@@ -97,6 +98,17 @@ class CaseControl(QObject):
         """Flag the open case, or take the flag off."""
         if self.work.case is not None:
             self.deciding.flag(self._note(), not self.flagged)
+
+    def give_up(self) -> None:
+        """Go back to the proposal, if the user is sure."""
+        case = self.work.case
+        if case is None or case.decided:
+            return
+        title = "Give up the draft"
+        question = f"{title} of {case.case}?\n\nWhat was painted on it is deleted, and cannot be brought back."
+        sure = QMessageBox.question(self._parts, title, question) == QMessageBox.StandardButton.Yes
+        if sure and self.work.case is case:
+            self.deciding.give_up_draft()
 
     def choose_number(self, number: int) -> None:
         """Paint with the structure of a row."""
@@ -217,7 +229,8 @@ class CaseControl(QObject):
         work.kept.connect(self._kept)
 
     def _kept(self, words: str) -> None:
-        self.page.draft.show_text(words)
+        if self.work.case is not None:
+            self.page.draft.show_text(words)
         # The queue marks it as a draft.
         self.decided.emit()
 

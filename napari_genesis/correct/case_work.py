@@ -7,14 +7,13 @@ kept, and copies only what has changed. A case is taken out of the viewer only a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from genesis_core.volumes.label_volume import Structure
-from napari_genesis.correct.case_files import CaseRead, LayerState, checksum, labels_of, read_case
+from napari_genesis.correct.case_files import CaseRead, read_case
+from napari_genesis.correct.drafting import keeping, told
 from napari_genesis.correct.in_order import InOrder
 from napari_genesis.correct.left_layers import LeftLayers, left_layers
 from napari_genesis.correct.open_case import OpenCase
@@ -43,10 +42,14 @@ class CaseWork(QObject):
     def __init__(self, viewer: Any, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        # Whose cases can be opened, and decisions undone; the open case knows its own.
         self.review: Review | None = None
         self.case: OpenCase | None = None
         self.opened_at = 0.0
         self._pending: str | None = None
+        self._closing: OpenCase | None = None
+        # The drafts still to be kept of cases whose labels the user took out of the viewer.
+        self._taken_away: list[Callable[[], bool]] = []
         self.lane = InOrder("genesis-review", self)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -61,6 +64,11 @@ class CaseWork(QObject):
     def pending(self) -> str | None:
         """The case that is being opened."""
         return self._pending
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the open case is about to go: another one is being opened, or it is being closed."""
+        return self._pending is not None or (self.case is not None and self.case is self._closing)
 
     @property
     def unkept(self) -> bool:
@@ -93,7 +101,7 @@ class CaseWork(QObject):
         """Take the case out of the viewer, once its draft is kept."""
         self._pending = None
         self._timer.stop()
-        case = self.case
+        case = self._closing = self.case
         if case is None:
             return
 
@@ -106,13 +114,16 @@ class CaseWork(QObject):
             else:
                 self._remove()
 
-        self.submit(self.keeping(), done, self._not_kept)
+        def failed(problem: Exception) -> None:
+            self._closing = None
+            self._not_kept(problem)
+
+        self.submit(self.keeping(), done, failed)
 
     def keep(self) -> None:
         """Keep the corrections as a draft now, if they changed."""
         self._timer.stop()
-        case = self.case
-        if case is None:
+        if self.case is None and not self._taken_away:
             return
 
         def done(written: bool) -> None:
@@ -124,8 +135,9 @@ class CaseWork(QObject):
     def leave(self) -> None:
         """Keep the draft and let go, as the dock is closed; the layers stay. What is asked for here is done in full."""
         # Called when Qt has deleted its side of this object: nothing of it may be touched.
+        if self.case is not None or self._taken_away:
+            self.lane.submit(told(self.keeping()), _ignore, _ignore)
         if self.case is not None:
-            self.lane.submit(self.keeping(), _ignore, _ignore)
             self.case.leave()
             self.case = None
         self.lane.close()
@@ -133,20 +145,18 @@ class CaseWork(QObject):
     # For what is decided on the case.
 
     def keeping(self) -> Callable[[], bool]:
-        """Return the work that keeps the open case as it is now; nothing if no case is open or it cannot be edited.
+        """Return the work that keeps the open case as it is now; it returns whether anything had to be written.
 
-        What is on the disk is noted in the thread that writes, which does one thing after another.
+        Before it comes what could not be kept so far of cases that are gone from the viewer.
         """
-        case, review = self.case, self.review
-        if case is None or review is None or case.decided:
-            return lambda: False
-        states, name, structures = case.states(), case.case, case.structures
+        before, now = self._taken_away, None if self.case is None else keeping(self.case)
 
         def keep() -> bool:
-            known = keep_draft(review, name, states, structures, case.saved, case.proposed)
-            if known is not None:
-                case.saved = known
-            return known is not None
+            written = False
+            while before:
+                written |= before[0]()
+                del before[0]
+            return written if now is None else now() or written
 
         return keep
 
@@ -185,7 +195,7 @@ class CaseWork(QObject):
         if self.review is None or self.review.folder != review.folder:
             return
         self._timer.stop()
-        self.case = case = OpenCase(self._viewer, found, old, left, self)
+        self.case = case = OpenCase(self._viewer, review, found, old, left, self)
         if old is not None:
             old.deleteLater()
         case.touched.connect(self._touched)
@@ -208,11 +218,12 @@ class CaseWork(QObject):
         case = self.case
         if case is None:
             return
-        self.lane.submit(self.keeping(), _ignore, self._not_kept)
+        self._taken_away.append(keeping(case))
         self.case = None
         case.remove()
         case.deleteLater()
         self.closed.emit()
+        self.keep()
 
     def _remove(self) -> None:
         self._timer.stop()
@@ -225,36 +236,12 @@ class CaseWork(QObject):
     def _not_opened(self, problem: Exception) -> None:
         name, self._pending = self._pending, None
         self.trouble.emit(f"{name} is not opened: {in_words(problem)}")
-        if self.case is not None:
+        if self.case is not None or self._taken_away:
             self._timer.start(_TRY_AGAIN)
 
     def _not_kept(self, problem: Exception) -> None:
-        self.trouble.emit(f"The draft could not be kept: {in_words(problem)}. It is tried again; what you see is safe")
+        self.trouble.emit(f"The draft could not be kept: {in_words(problem)}. It is tried again every few seconds")
         self._timer.start(_TRY_AGAIN)
-
-
-def keep_draft(
-    review: Review,
-    name: str,
-    states: Sequence[LayerState],
-    structures: Sequence[Structure],
-    saved: tuple[int, ...],
-    proposed: tuple[int, ...] | None,
-) -> tuple[int, ...] | None:
-    """Write the draft of a case if its labels differ from what is kept; return their checksums then, else None.
-
-    proposed: the checksums of the proposal, where they are known: labels that equal it again need no draft.
-    """
-    from genesis_core.studies.review import drop_draft, write_draft
-
-    if tuple(checksum(np.asarray(one.data)) for one in states) == saved:
-        return None
-    labels, known = labels_of(states, structures)
-    if known == proposed:
-        drop_draft(review, name)
-    else:
-        write_draft(review, name, labels)
-    return known
 
 
 def _ignore(_: object) -> None:

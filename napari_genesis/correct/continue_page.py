@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
     QButtonGroup,
-    QComboBox,
     QFrame,
     QGridLayout,
     QHBoxLayout,
@@ -25,9 +24,9 @@ from napari_genesis.correct.rounds_panel import RoundsPanel
 from napari_genesis.forms.control import SmallLabel
 from napari_genesis.forms.number import NumberEditor
 from napari_genesis.forms.quantity import Quantity
-from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.jobs.devices import Device
 from napari_genesis.jobs.job import Job
+from napari_genesis.training.choices import DeviceChoice, choice_box
 from napari_genesis.training.run_page import RunPage
 from napari_genesis.training.training_draft import HOURS
 
@@ -75,16 +74,10 @@ class ContinuePage(QWidget):
         self.what.setAccessibleName("what is new")
         self.starts = {kind: QRadioButton(words) for kind, (words, _) in _STARTS.items()}
         self._group = QButtonGroup(self)
-        self.budget, self.device = QComboBox(), QComboBox()
-        for box, name, tip in (
-            (self.budget, "budget", "How long it trains. A run can be stopped, and gone on with, at any time."),
-            (self.device, "device", "Where it trains; one run at a time, others wait."),
-        ):
-            pass_wheel_on(box)
-            box.setAccessibleName(name)
-            box.setToolTip(tip)
-            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(10)
+        self.budget = choice_box("budget", "How long it trains. A run can be stopped, and gone on with, at any time.")
+        self.device = DeviceChoice()
+        # Of the preferences, until the user picks another.
+        self._device, self._device_is_picked = "auto", False
         for words in (_SUGGESTED, *HOURS, _STEPS):
             self.budget.addItem(words, words)
         self.steps = NumberEditor(Quantity(True, 1, None))
@@ -99,7 +92,7 @@ class ContinuePage(QWidget):
         for button in self.starts.values():
             button.toggled.connect(lambda on: self.edited.emit() if on else None)
         self.budget.currentIndexChanged.connect(lambda _: self._changed())
-        self.device.activated.connect(lambda _: self.edited.emit())
+        self.device.activated.connect(lambda _: self._pick_device())
         self.steps.moved.connect(lambda _value, _settled: self.edited.emit())
         self.show_devices(())
         self.show_job(None, [])
@@ -111,7 +104,7 @@ class ContinuePage(QWidget):
         start: Literal["previous", "source"] = "source" if self.starts["source"].isChecked() else "previous"
         budget = self.budget.currentData()
         steps = int(self.steps.value) if budget == _STEPS else None
-        return ContinueChoice(start, steps, HOURS.get(budget), self.device.currentData() or "auto")
+        return ContinueChoice(start, steps, HOURS.get(budget), self.device.key)
 
     def show_review(self, read: ReviewRead | None) -> None:
         """Show the rounds, and what is new since the last."""
@@ -139,14 +132,18 @@ class ContinuePage(QWidget):
 
     def show_devices(self, devices: Sequence[Device]) -> None:
         """List the devices there are, the best first; before they are known, "auto" alone."""
-        chosen = self.device.currentData()
-        with QSignalBlocker(self.device):
-            self.device.clear()
-            best = f": {devices[0].key}, {devices[0].in_words()}" if devices else " (looking for devices…)"
-            self.device.addItem(f"auto{best}", "auto")
-            for one in devices:
-                self.device.addItem(f"{one.key}: {one.in_words()}", one.key)
-            self.device.setCurrentIndex(max(0, self.device.findData(chosen)))
+        self.device.show_devices(devices, self._device)
+
+    def prefer_device(self, device: str) -> None:
+        """Take the device of the preferences, unless the user picked another one here."""
+        if not self._device_is_picked:
+            self._device = device
+            self.device.show_choice(device)
+            self.edited.emit()
+
+    def _pick_device(self) -> None:
+        self._device, self._device_is_picked = self.device.key, True
+        self.edited.emit()
 
     def show_job(self, job: Job | None, ahead: list[str]) -> None:
         """Show a training at work in place of the form; None: the form."""

@@ -21,6 +21,10 @@ KEYS = {
     "flag": "Ctrl+Shift+F",
     "undo": "Ctrl+Alt+Z",
 }
+# Return of the keypad.
+_ENTER = "Ctrl+Enter"
+# Held, they would decide on cases that nobody has seen yet.
+DECIDING = (KEYS["accept"], _ENTER, KEYS["reject"], KEYS["flag"], KEYS["undo"])
 # Structures that have a key: Alt with a digit.
 NUMBERED = 9
 
@@ -34,8 +38,7 @@ def review_keys(cases: CaseControl) -> dict[str, tuple[str, Callable[[], None]]]
         KEYS["place"]: ("next place", lambda: places.step(1)),
         KEYS["place back"]: ("previous place", lambda: places.step(-1)),
         KEYS["accept"]: ("accept", cases.accept),
-        # Return of the keypad.
-        "Ctrl+Enter": ("accept", cases.accept),
+        _ENTER: ("accept", cases.accept),
         KEYS["reject"]: ("reject", cases.reject),
         KEYS["flag"]: ("flag", cases.flag),
         KEYS["undo"]: ("undo the last decision", cases.deciding.undo),

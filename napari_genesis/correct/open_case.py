@@ -6,7 +6,7 @@ Layers of ours carry a mark in their metadata; no other layer is ever changed, m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,9 @@ from napari_genesis.correct.label_edits import Edit, Steps
 from napari_genesis.correct.left_layers import LeftLayers
 from napari_genesis.correct.threshold_brush import ThresholdBrush
 from napari_genesis.layers import ORIGIN_KEY, LayerOrigin
+
+if TYPE_CHECKING:
+    from genesis_core.studies.review import Review
 
 # What may mean that voxels changed: strokes, undo and redo (which redraw), other voxels put in by somebody else.
 _HINTS = ("paint", "set_data", "data")
@@ -34,17 +37,20 @@ class OpenCase(QObject):
     def __init__(
         self,
         viewer: Any,
+        review: Review,
         found: CaseRead,
         former: OpenCase | None = None,
         left: LeftLayers | None = None,
         parent: QObject | None = None,
     ) -> None:
-        """Show a case. former: the one before, whose layers are taken over where they fit, and removed otherwise.
+        """Show a case of a review. former: the one before, whose layers are taken over where they fit, else removed.
 
         left: layers in the viewer that show the case already; it is gone on with there.
         """
         super().__init__(parent)
         self._viewer = viewer
+        # Its own, whichever review the dock has gone on to.
+        self.review = review
         self.proposal = found.proposal
         self.structures = found.structures
         # Of what lies on the disk, as the proposal or as a draft.
@@ -126,10 +132,7 @@ class OpenCase(QObject):
         now = layer.data[edit.indices]
         if not np.isin(now, (0, structure.value)).all():
             return False
-        limits = [brush.limits for brush in self.brushes]
         layer.data_setitem(edit.indices, edit.values)
-        for brush, kept in zip(self.brushes, limits, strict=True):
-            brush.limits = kept
         layer.refresh()
         return True
 

@@ -118,6 +118,7 @@ class Ranking(QObject):
         worker.yielded.connect(self._take)
         worker.returned.connect(self._over)
         worker.aborted.connect(self._aborted)
+        worker.errored.connect(self._errored)
         worker.start()
         return True
 
@@ -139,6 +140,10 @@ class Ranking(QObject):
     def _over(self, problem: str) -> None:
         self._forget()
         self.ended.emit(problem)
+
+    def _errored(self, problem: Exception) -> None:
+        # A defect of ours, of which napari shows the traceback besides.
+        self._over(f"the ranking was given up ({type(problem).__name__}: {problem}); what is ranked stays")
 
     def _aborted(self) -> None:
         # Nobody but napari ends the worker: it closes.

@@ -43,12 +43,14 @@ class ReviewChoice(QObject):
         self.folder: Path | None = None
         self.read: ReviewRead | None = None
         self.has_looked = False
+        # Whether the last reading failed: what was known before still counts, and it is read again.
+        self._failing = False
         self._listing = LatestOnly("genesis-reviews", self)
         self._reading = LatestOnly("genesis-review-reading", self)
         self.lanes = (self._listing, self._reading)
         self._timer = QTimer(self)
         self._timer.setInterval(_LIST_EVERY)
-        self._timer.timeout.connect(self.look)
+        self._timer.timeout.connect(self._look_again)
         self._listing.finished.connect(self._found)
         self._reading.finished.connect(self._take)
         self._reading.failed.connect(self._not_read)
@@ -59,7 +61,8 @@ class ReviewChoice(QObject):
         # What is chosen now counts, not what was open the last time.
         self._wanted = None
         if folder != self.folder:
-            self.folder, self.read = folder, None
+            self._reading.discard()
+            self.folder, self.read, self._failing = folder, None, False
         self._parts.show_reviews(self._offer.reviews, folder)
         self.opened.emit(folder)
         self.reload()
@@ -74,6 +77,11 @@ class ReviewChoice(QObject):
         """Look for reviews and models."""
         workspace = self.workspace
         self._listing.submit(lambda: find_offer(workspace))
+
+    def _look_again(self) -> None:
+        self.look()
+        if self._failing:
+            self.reload()
 
     def keep_looking(self, on: bool) -> None:
         """Look every few seconds, or no more."""
@@ -129,11 +137,14 @@ class ReviewChoice(QObject):
         folder, read = found
         if folder == self.folder:
             self.read = read
+            if self._failing:
+                self._failing = False
+                self.trouble.emit("")
             if read.trouble:
                 self.trouble.emit(f"The rounds could not be read: {read.trouble}")
             self.read_again.emit()
 
     def _not_read(self, problem: Any) -> None:
-        self.read = None
-        self.trouble.emit(in_words(problem))
+        self._failing = True
+        self.trouble.emit(f"The review could not be read: {in_words(problem)}. It is tried again every few seconds")
         self.read_again.emit()

@@ -22,7 +22,7 @@ from napari_genesis.correct.case_work import CaseWork
 from napari_genesis.correct.commands import as_line, rank_words
 from napari_genesis.correct.keeping import kept_of, show_kept
 from napari_genesis.correct.kept import Kept, default_file
-from napari_genesis.correct.keys import review_keys
+from napari_genesis.correct.keys import DECIDING, review_keys
 from napari_genesis.correct.parts import WIDTH, PageName, ReviewParts
 from napari_genesis.correct.place_box import PlaceBox
 from napari_genesis.correct.queue_rows import Row, about_review, queue_rows
@@ -62,7 +62,7 @@ class ReviewDock(QWidget):
         self.ranking = Ranking(self)
         self._warming = LatestOnly("genesis-review-warming", self)
         self.lanes = (self._warming, *self.choice.lanes, *self.round.lanes, *self.edits.lanes)
-        self.shortcuts = Shortcuts(self, review_keys(self.cases))
+        self.shortcuts = Shortcuts(self, review_keys(self.cases), once=DECIDING)
         # Only while the dock is seen: Qt asks no shortcut of a hidden widget.
         self.shortcuts.reach_window(True)
         layout = QVBoxLayout(self)
@@ -73,9 +73,10 @@ class ReviewDock(QWidget):
         widen_sliders(napari_viewer)
         show_kept(self.parts, kept)
         self._connect()
-        end_preferences = on_preferences(self.choice.apply_preferences)
+        end_preferences = on_preferences(self._apply_preferences)
         end = weakref.finalize(self, _end, self.work, self.cases.box, self.lanes, end_preferences)
         self.destroyed.connect(lambda: end())
+        self._apply_preferences()
         self.choice.look()
 
     @property
@@ -127,10 +128,6 @@ class ReviewDock(QWidget):
         if self.ranking.start(words, name):
             self.parts.queue.show_ranking(RankProgress())
         self._show_rows()
-
-    def _stop_ranking(self) -> None:
-        self.ranking.stop()
-        self._show_actions()
 
     def _ranked(self, problem: str) -> None:
         self.parts.queue.show_ranking(None)
@@ -200,6 +197,10 @@ class ReviewDock(QWidget):
         else:
             self.round.show_actions()
 
+    def _apply_preferences(self) -> None:
+        self.choice.apply_preferences()
+        self.parts.continuing.prefer_device(read_preferences().device)
+
     # What is kept and copied.
 
     def keep(self) -> None:
@@ -255,13 +256,14 @@ class ReviewDock(QWidget):
         self.round.finished.connect(choice.reload)
         actions.begin.connect(choice.begin)
         actions.rank.connect(self.rank)
-        actions.stop_ranking.connect(self._stop_ranking)
+        actions.stop_ranking.connect(self.ranking.stop)
+        actions.stop_ranking.connect(self._show_actions)
         actions.open.connect(lambda: self.cases.open(parts.queue.list.chosen))
         actions.accept.connect(self.cases.accept)
         actions.reject.connect(self.cases.reject)
         actions.flag.connect(self.cases.flag)
         actions.undo.connect(self.cases.deciding.undo)
-        actions.give_up.connect(self.cases.deciding.give_up_draft)
+        actions.give_up.connect(self.cases.give_up)
         for signal in (actions.copy_command, actions.jobs.copy_command):
             signal.connect(self.copy_command)
         for signal in (actions.open_folder, actions.jobs.open_folder):

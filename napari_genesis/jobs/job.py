@@ -10,13 +10,14 @@ import gc
 from typing import Any, Literal
 
 import psutil
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from genesis_core.training.run_folder import RunFolder
 from napari_genesis.jobs.following import follow, named
 from napari_genesis.jobs.launching import Child, Command, kill_tree, start
 from napari_genesis.jobs.reading import RunReader
 from napari_genesis.jobs.view import RunView
+from napari_genesis.jobs.watchers import start_watcher
 
 State = Literal[
     "reading", "queued", "starting", "preparing", "running", "pausing", "stopping", "paused", "stopped", "finished",
@@ -26,6 +27,8 @@ State = Literal[
 ALIVE: tuple[State, ...] = ("starting", "preparing", "running", "pausing", "stopping")
 # From which a run can go on.
 RESUMABLE: tuple[State, ...] = ("paused", "stopped", "failed", "interrupted")
+# Milliseconds until a run that could not be watched is watched again.
+_AGAIN = 1000
 
 
 class Job(QObject):
@@ -46,12 +49,20 @@ class Job(QObject):
         self.command: Command = command
         self.view = RunView(run.path)
         self.waiting = False
+        # How many show it; one of somebody else's that nobody shows is not watched.
+        self.viewers = 0
         self.goes_on = False
         self.problem = ""
         self._child: Child | None = None
         self._reader = RunReader(run)
         self._watching: _Watching | None = None
         self._asked: Literal["", "pause", "stop", "stop now"] = ""
+        # Why it is not watched just now.
+        self._blind = ""
+        self._again = QTimer(self)
+        self._again.setSingleShot(True)
+        self._again.setInterval(_AGAIN)
+        self._again.timeout.connect(self.watch)
 
     @property
     def is_ours(self) -> bool:
@@ -114,11 +125,12 @@ class Job(QObject):
             _ignore_errors=True,
         )
         self._watching = _Watching(self, worker)
-        worker.start()
+        start_watcher(worker)
         self.changed.emit()
 
     def stop_watching(self) -> None:
         """Watch no longer; the process, if any, goes on."""
+        self._again.stop()
         watching, self._watching = self._watching, None
         if watching is not None:
             watching.quit()
@@ -184,6 +196,8 @@ class Job(QObject):
 
     def _take(self, view: RunView) -> None:
         self.view = view
+        if self.problem == self._blind:
+            self.problem = self._blind = ""
         self.changed.emit()
 
     def _over(self) -> None:
@@ -193,12 +207,17 @@ class Job(QObject):
             child.let_go()
         if self._asked == "stop":
             self._asked = ""
+        if self.view.word in ("running", "stopping"):
+            # Ours came too late: somebody else trains it.
+            self.watch()
         self.changed.emit()
         self.ended.emit()
 
     def _broken(self, problem: Exception) -> None:
         self._watching = None
-        self.problem = f"it cannot be watched ({problem})"
+        self.problem = self._blind = f"it cannot be watched ({problem})"
+        # Its end must not be missed: the device would count as busy for ever.
+        self._again.start()
         self.changed.emit()
 
     def _aborted(self) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from genesis_core.atomic import write_text
@@ -65,8 +66,11 @@ def keep_last_words(run: RunFolder, code: int, scans: Path | None) -> None:
     """
     words = exit_in_words(code)
     if not words:
-        forget_last_words(run)
-        log_file(run).unlink(missing_ok=True)
+        # Some systems keep a file that another process has open.
+        with suppress(OSError):
+            forget_last_words(run)
+        with suppress(OSError):
+            log_file(run).unlink(missing_ok=True)
         return
     # Warnings stand in the events, by pseudonyms.
     lines = [line for line in last_lines(log_file(run)) if not line.startswith("warning:")]

@@ -27,9 +27,9 @@ def prepare_run(settings: PretrainSettings | FinetuneSettings) -> RunFolder:
     return run
 
 
-def free_name(folder: Path, stem: str) -> str:
-    """Return the first of stem_1, stem_2, ... that is no name in `folder` yet."""
+def free_name(folder: Path, stem: str, suffix: str = "") -> str:
+    """Return the first of stem_1, stem_2, ..., each with the suffix, that is no name in `folder` yet."""
     number = 1
-    while (folder / f"{stem}_{number}").exists():
+    while (folder / f"{stem}_{number}{suffix}").exists():
         number += 1
-    return f"{stem}_{number}"
+    return f"{stem}_{number}{suffix}"

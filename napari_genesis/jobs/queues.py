@@ -6,13 +6,19 @@ this machine counts as well, once it is known.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
-from qtpy.QtCore import QCoreApplication, QObject, Signal
+from qtpy.QtCore import QCoreApplication, QObject, QTimer, Signal
 
+from genesis_core.errors import GenesisError
 from genesis_core.training.run_folder import RunFolder
 from napari_genesis.jobs.job import Job
 from napari_genesis.jobs.launching import Command
+from napari_genesis.studio.computing import LatestOnly
+
+# Milliseconds between two looks at whether the trainings of other programs have ended, while a run waits for them.
+_LOOK_EVERY = 2000
 
 
 class Jobs(QObject):
@@ -24,12 +30,18 @@ class Jobs(QObject):
         super().__init__(parent)
         application = QCoreApplication.instance()
         if application is not None:
-            # Qt waits for threads that watch, and they for runs, which may take days.
+            # What watches waits for runs, which may take days.
             application.aboutToQuit.connect(self.close)
         self.jobs: list[Job] = []
         # What "auto" means here, once the devices are known.
         self.auto_device = ""
         self._others: dict[Path, str] = {}
+        # Asks for the ends of others, in a thread: their folders may lie on a slow disk.
+        self._looking = LatestOnly("genesis-other-trainings", self)
+        self._looking.finished.connect(self._forget_others)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_LOOK_EVERY)
+        self._timer.timeout.connect(self._look_at_others)
         # Devices whose queue waits because the user freed them.
         self._held: set[str] = set()
 
@@ -50,19 +62,29 @@ class Jobs(QObject):
         self._begin_or_wait(job)
 
     def look_at(self, path: Path) -> Job:
-        """Return the job of a run folder; one that nobody knows yet is watched from now on."""
-        for job in self.jobs:
-            if job.run.path == path:
-                if not job.is_ours and not job.waiting:
-                    job.watch()
-                return job
-        job = self._known(RunFolder(path), "auto", "pretrain")
-        job.watch()
+        """Return the job of a run folder, for somebody who shows it until `look_away`, and watch what is done to it."""
+        job = next((job for job in self.jobs if job.run.path == path), None)
+        if job is None:
+            job = self._known(RunFolder(path), "auto", "pretrain")
+        job.viewers += 1
+        if not job.is_ours and not job.waiting:
+            job.watch()
         return job
+
+    def look_away(self, job: Job) -> None:
+        """Show a job no longer; one that somebody else trains is watched no longer, unless others show it."""
+        job.viewers -= 1
+        if job.viewers <= 0 and job.is_alive and not job.is_ours:
+            job.stop_watching()
+            self.jobs.remove(job)
+            job.setParent(None)
+            # Its device is still in use.
+            self.note_others({**self._others, job.run.path: job.device})
 
     def start_now(self, job: Job) -> None:
         """Start a job that waits, whatever else is trained on its device."""
-        self._begin(job)
+        if job.waiting:
+            self._begin(job)
 
     def cancel(self, job: Job) -> None:
         """Take a job out of its queue; its folder stays, and it can be started later."""
@@ -70,8 +92,8 @@ class Jobs(QObject):
         try:
             status = job.run.status()
             job.run.set_status("stopped", status.step, status.total_steps, "taken out of the queue")
-        except OSError as problem:
-            job.problem = f"its folder cannot be written ({problem.strerror or problem})"
+        except (GenesisError, OSError) as problem:
+            job.problem = f"its folder cannot be written ({getattr(problem, 'strerror', None) or problem})"
         job.watch()
         self.changed.emit()
 
@@ -104,6 +126,8 @@ class Jobs(QObject):
 
     def close(self) -> None:
         """Let go of all jobs: each stops with a checkpoint, or goes on, as was chosen; nothing more is started."""
+        self._timer.stop()
+        self._looking.close()
         for job in self.jobs:
             job.waiting = False
             job.leave()
@@ -129,11 +153,15 @@ class Jobs(QObject):
                 job.command = "pretrain" if facts.task == "restoration" else "finetune"
 
     def _begin_or_wait(self, job: Job) -> None:
+        if job.waiting or job.is_alive:
+            # Asked for twice, by somebody who has not seen yet that it was heard.
+            return
         if self.is_busy(job.device):
             # Last in the list is last in the queue.
             self.jobs.remove(job)
             self.jobs.append(job)
             job.waiting = True
+            self._timer.start()
             # What it is made of is shown while it waits.
             job.watch()
             self.changed.emit()
@@ -145,12 +173,31 @@ class Jobs(QObject):
         job.begin()
         self.changed.emit()
 
+    def _look_at_others(self) -> None:
+        """Look whether others have ended, as long as anything waits for them."""
+        others = tuple(self._others)
+        if not any(job.waiting for job in self.jobs):
+            self._timer.stop()
+        elif others and not self._looking.busy:
+            self._looking.submit(lambda: [path for path in others if not _is_alive(path)])
+
+    def _forget_others(self, ended: Sequence[Path]) -> None:
+        self.note_others({path: device for path, device in self._others.items() if path not in ended})
+
     def _next(self) -> None:
         """Start what waits for a device that has become free."""
         for job in list(self.jobs):
             if job.waiting and not self.is_busy(job.device) and self.key(job.device) not in self._held:
                 self._begin(job)
         self.changed.emit()
+
+
+def _is_alive(path: Path) -> bool:
+    try:
+        return RunFolder(path).status().is_alive
+    except GenesisError:
+        # Nobody trains what nobody can read.
+        return False
 
 
 _jobs: Jobs | None = None

@@ -103,17 +103,26 @@ class RunReader:
         return news
 
     def _is_over(self, view: RunView, over: bool) -> bool:
-        return over if self._child is not None else not view.status.is_alive
+        # As the status was when it was read: what is told last shall be how it ended.
+        return over if self._child is not None else view.word not in ("running", "stopping")
 
     def _keep(self, code: int) -> None:
         """Write down how the process ended, also where it died before it could say anything in the folder."""
         assert self._child is not None
         self._kept = True
+        try:
+            status = self._run.status()
+        except GenesisError:
+            # The folder is damaged or gone: the status read next tells that.
+            status = None
+        if status is not None and self._is_of_another(status):
+            return
         facts = self.view.facts
         on_request = self._child.was_killed or code == 130
         keep_last_words(self._run, 130 if on_request else code, facts.scans if facts else None)
+        if status is None:
+            return
         try:
-            status = self._run.status()
             if self._child.was_killed and status.state in ("queued", "running", "stopping"):
                 message = "ended at once, on request; the last checkpoint stands"
                 self._run.set_status("stopped", status.step, status.total_steps, message)
@@ -121,9 +130,13 @@ class RunReader:
                 said = last_lines(self._run.path / KEPT)
                 message = said[-1].removeprefix("error: ") if said else status.message
                 self._run.set_status("stopped" if on_request else "failed", status.step, status.total_steps, message)
-        except (GenesisError, OSError):
-            # The folder is damaged or gone: the status read next tells that.
+        except OSError:
+            # Gone, or on a full disk: what is read next tells as much.
             return
+
+    def _is_of_another(self, status: RunStatus) -> bool:
+        """Whether another process than ours works on the run: one of ours that came too late was sent away."""
+        return self._child is not None and status.pid != self._child.pid and status.is_alive
 
     def _gone(self, over: bool) -> RunView | None:
         # A child goes on until it next writes; it is watched to its end.
@@ -139,7 +152,7 @@ class RunReader:
             word = status.word
         except GenesisError as problem:
             status, word = RunStatus("failed", view.step, message=str(problem)), "damaged"
-        if over and word in ("running", "stopping"):
+        if over and word in ("running", "stopping") and not self._is_of_another(status):
             # The process number may not be free yet.
             word = "interrupted"
         step, total = max(whole(status.step, 0), self._record.step), whole(status.total_steps, view.total_steps)

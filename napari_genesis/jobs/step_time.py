@@ -22,14 +22,18 @@ from genesis_core.training.pretrain_settings import PretrainSettings
 from napari_genesis.jobs.asking import ask
 
 _STEPS = 5
-# Raised whenever what was measured before is not to be believed: version 1 did not see whether it was alone.
-_VERSION = 2
+# Raised whenever what was measured before is not to be believed: version 1 did not see whether it was alone, version 2
+# not what is compiled or computed twice.
+_VERSION = 3
 # Two programs that each take all cores wait for one another, ten times as long as their work: where others have more
 # than this part of the processor, a step tells nothing. Source: measured with two trainings on two cores.
 _CROWDED = 0.25
 _REMEMBERED = 200
 # What a step's time and memory depend on, among the settings of the training.
-_MATTERS = {"batch_size", "accumulate", "precision", "channels_last", "threads", "optimiser", "ema"}
+_MATTERS = {
+    "batch_size", "accumulate", "precision", "compile", "activation_checkpointing", "channels_last", "threads",
+    "optimiser", "ema",
+}  # fmt: skip
 TimedSettings = PretrainSettings | FinetuneSettings
 
 

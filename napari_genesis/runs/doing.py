@@ -31,9 +31,12 @@ def command_of(run: RunSummary) -> Command:
 
 def resume(jobs: Jobs, rows: Sequence[Row]) -> None:
     """Go on with those of the runs that can, or queue them where their devices are busy."""
+    # What was chosen for the end of napari still holds.
+    chosen = {job.run.path: job.goes_on for job in jobs.jobs}
     for row in rows:
         if not can_resume(row):
-            jobs.add(RunFolder(row.run.path), row.run.device, command_of(row.run))
+            path = row.run.path
+            jobs.add(RunFolder(path), row.run.device, command_of(row.run), goes_on=chosen.get(path, False))
 
 
 def stop(jobs: Jobs, rows: Sequence[Row]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qtpy.QtCore import QItemSelection, QItemSelectionModel, QPoint, QSignalBlocker, Qt, QTimer, Signal
-from qtpy.QtGui import QKeyEvent
+from qtpy.QtGui import QKeyEvent, QResizeEvent
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QMenu, QTableView, QWidget
 
 from napari_genesis.runs.cells import COLUMNS
@@ -16,6 +16,8 @@ from napari_genesis.runs.table_model import Row, RunTable
 _ROW_HEIGHT = 22
 # A burst of selections, as of Shift with an arrow key held down, is one.
 _SELECTED_AFTER = 60
+# The columns beside the name that are always in view, and what a name has around it, in pixels.
+_IN_VIEW, _AROUND = range(1, 5), 12
 
 
 class RunsView(QTableView):
@@ -66,8 +68,10 @@ class RunsView(QTableView):
         self.headings.setSortIndicatorShown(True)
         self.headings.setSectionsClickable(True)
         self.headings.sectionClicked.connect(self._sort_by)
-        for signal in (self.headings.sectionResized, self.headings.sectionMoved):
-            signal.connect(lambda *_: self.arranged.emit())
+        # The name is as wide as it needs, until somebody says how wide it shall be.
+        self._fits_name, self._fitting = True, False
+        self.headings.sectionResized.connect(self._resized)
+        self.headings.sectionMoved.connect(lambda *_: self.arranged.emit())
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_SELECTED_AFTER)
@@ -92,6 +96,7 @@ class RunsView(QTableView):
     def show_rows(self, rows: Sequence[Row]) -> None:
         """Show runs; what is selected, and where the table is scrolled to, stays."""
         self.table.set_rows(rows)
+        self._fit_name()
 
     def choose(self, paths: Sequence[Path]) -> None:
         """Select runs, those of them that are shown, and scroll to the first."""
@@ -118,6 +123,7 @@ class RunsView(QTableView):
                 logical = next((number for number, column in enumerate(COLUMNS) if column.name == name), None)
                 if logical is not None:
                     self.headings.moveSection(self.headings.visualIndex(logical), place)
+        self._fits_name = COLUMNS[0].name not in kept.widths
         names = [column.name for column in COLUMNS]
         self._sort(names.index(kept.sorted_by) if kept.sorted_by in names else 0, falls=kept.falls)
 
@@ -129,7 +135,7 @@ class RunsView(QTableView):
             column.name: self.columnWidth(number)
             for number, column in enumerate(COLUMNS)
             # A hidden one has no width; it gets the usual one when it is shown.
-            if not hidden[number] and self.columnWidth(number) != column.width
+            if not hidden[number] and self.columnWidth(number) != column.width and not (self._fits_name and number == 0)
         }
         column, direction = self._sorted
         return KeptColumns(
@@ -140,6 +146,31 @@ class RunsView(QTableView):
             sorted_by=COLUMNS[column].name,
             falls=direction == Qt.SortOrder.DescendingOrder,
         )
+
+    def _fit_name(self) -> None:
+        """Give the name what the columns that are always in view leave, as far as it needs it."""
+        port = self.viewport()
+        if not self._fits_name or port is None:
+            return
+        metrics = self.fontMetrics()
+        needed = max((metrics.horizontalAdvance(row.run.name) for row in self.table.rows), default=0) + _AROUND
+        room = port.width() - sum(self.columnWidth(number) for number in _IN_VIEW)
+        self._fitting = True
+        self.setColumnWidth(0, max(COLUMNS[0].width, min(needed, room)))
+        self._fitting = False
+
+    def _resized(self, column: int, *_: int) -> None:
+        if self._fitting:
+            return
+        if column == 0:
+            self._fits_name = False
+        self._fit_name()
+        self.arranged.emit()
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:  # noqa: N802
+        """Let long names have a wider dock's room."""
+        super().resizeEvent(event)
+        self._fit_name()
 
     def _sort_by(self, column: int) -> None:
         before, direction = self._sorted

@@ -1,7 +1,7 @@
 """The Studio's one layer: the sub-volume shown where it lies in the scan, framed, and moved by dragging it.
 
-The layer is made once and changed in place; contrast limits and colours follow the scan's layer and are followed by
-it. The camera, the current slice and the user's other layers are never touched.
+The layer is made once and changed in place, also for another scan; contrast limits and colours follow the scan's layer
+and are followed by it. The camera, the current slice and the user's other layers are never touched.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class CanvasPreview:
         self._source: Any = None
         self._box: Box | None = None
         self._copying = False
-        self._difference = False
+        # What [0, 1] spans in scan units, while differences are shown.
+        self._difference: float | None = None
         self.layer: Any = None
         self.draggable = True
         viewer.mouse_drag_callbacks.append(self._drag)
@@ -55,10 +56,10 @@ class CanvasPreview:
         full_range: what [0, 1] spans in scan units, for the colours of differences. settled: False while something is
         dragged, when the layer list's little picture is left as it is.
         """
-        if source is not self._source:
-            self._forget_source()
         if self.layer is None:
             self._make(source, box, voxels)
+        elif source is not self._source:
+            self._take_over(source, box, voxels)
         layer = self.layer
         if layer.data.shape != voxels.shape:
             layer.data = voxels
@@ -71,12 +72,12 @@ class CanvasPreview:
             else:
                 layer.refresh(extent=False, highlight=False, thumbnail=settled)
         self._box = box
-        self._colour(look.view == "difference", full_range)
+        self._colour(full_range if look.view == "difference" else None)
 
     def remove(self) -> None:
         """Take the layer away, if it is there."""
         layer, self.layer = self.layer, None
-        self._forget_source()
+        self._let_go()
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.remove(layer)
 
@@ -99,10 +100,33 @@ class CanvasPreview:
         self.layer.contrast_limits_range = source.contrast_limits_range
         frame = self.layer.bounding_box
         frame.points, frame.line_color, frame.line_thickness, frame.visible = False, _FRAME, _FRAME_WIDTH, True
-        self._source, self._box, self._difference = source, box, False
+        for name in _SHARED:
+            getattr(self.layer.events, name).connect(self._to_source)
+        self._follow(source, box)
+
+    def _take_over(self, source: Any, box: Box, voxels: Array) -> None:
+        """Let the layer be that of another scan.
+
+        A new one in its place could end napari: its canvas does not survive that two layers go, one of them the scan
+        perhaps, and another comes before it has been drawn (0.9, Mesa).
+        """
+        from napari.layers import Layer
+
+        self._let_go()
+        layer, new = self.layer, Layer.create(*like(source, voxels, NAME, start=box.start))
+        layer.data = voxels
+        layer.axis_labels, layer.units, layer.metadata = new.axis_labels, new.units, new.metadata
+        layer.affine, layer.scale, layer.translate = new.affine, new.scale, new.translate
+        layer.contrast_limits_range = source.contrast_limits_range
+        self._follow(source, box)
+        self._from_source()
+        layers = self._viewer.layers
+        layers.move(layers.index(layer), len(layers))
+
+    def _follow(self, source: Any, box: Box) -> None:
+        self._source, self._box, self._difference = source, box, None
         for name in _SHARED:
             getattr(source.events, name).connect(self._from_source)
-            getattr(self.layer.events, name).connect(self._to_source)
 
     def _put(self, source: Any, box: Box) -> None:
         _, meta, _ = like(source, self.layer.data, NAME, start=box.start)
@@ -110,18 +134,18 @@ class CanvasPreview:
             if name in meta and not np.array_equal(np.asarray(getattr(self.layer, name)), meta[name]):
                 setattr(self.layer, name, meta[name])
 
-    def _colour(self, difference: bool, full_range: float) -> None:
+    def _colour(self, difference: float | None) -> None:
         if difference == self._difference:
             return
         self._difference = difference
-        layer, limit = self.layer, _DIFFERENCE * full_range
+        layer = self.layer
         # A new range clips the limits, which must not reach the scan's layer.
         self._copying = True
         try:
-            if difference:
+            if difference is not None:
                 layer.colormap, layer.gamma = difference_colours(), 1.0
-                layer.contrast_limits_range = (-full_range, full_range)
-                layer.contrast_limits = (-limit, limit)
+                layer.contrast_limits_range = (-difference, difference)
+                layer.contrast_limits = (-_DIFFERENCE * difference, _DIFFERENCE * difference)
             else:
                 layer.contrast_limits_range = self._source.contrast_limits_range
         finally:
@@ -135,7 +159,7 @@ class CanvasPreview:
         self._copy(self.layer, self._source)
 
     def _copy(self, one: Any, other: Any) -> None:
-        if self._copying or self._difference or one is None or other is None:
+        if self._copying or self._difference is not None or one is None or other is None:
             return
         self._copying = True
         try:
@@ -146,23 +170,19 @@ class CanvasPreview:
         finally:
             self._copying = False
 
-    def _forget_source(self) -> None:
+    def _let_go(self) -> None:
         if self._source is not None:
             for name in _SHARED:
                 getattr(self._source.events, name).disconnect(self._from_source)
         self._source = None
-        if self.layer is not None:
-            layer, self.layer = self.layer, None
-            if layer in self._viewer.layers:
-                self._viewer.layers.remove(layer)
 
     def _removed(self, event: Any) -> None:
         if event.value is self.layer:
             self.layer = None
-            self._forget_source()
+            self._let_go()
             self._gone()
         elif event.value is self._source:
-            self._forget_source()
+            self._let_go()
 
     def _drag(self, viewer: Any, event: Any) -> Iterator[None]:
         begin = self._grabbed(event)
@@ -196,7 +216,9 @@ class CanvasPreview:
     def _grabbed(self, event: Any) -> np.ndarray[Any, np.dtype[np.float64]] | None:
         """Return where in the scan (z, y, x) the box was grabbed; None if this press is meant for something else."""
         layer, box, active = self.layer, self._box, self._viewer.layers.selection.active
-        if layer is None or box is None or not self.draggable or not layer.visible or event.modifiers:
+        if layer is None or box is None or self._source is None or not layer.visible:
+            return None
+        if not self.draggable or event.modifiers:
             return None
         if event.button != 1 or self._viewer.dims.ndisplay != 2:
             return None

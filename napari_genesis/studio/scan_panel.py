@@ -55,7 +55,10 @@ class ScanPanel(QWidget):
             NumberEditor(Quantity(whole=False), widest=_WIDEST),
         )
         for box, end, name in ((self.low, "0", "lower end of the window"), (self.high, "1", "upper end of the window")):
-            about = f"Value that becomes {end} for the network; what lies outside the window is clipped."
+            about = (
+                f"Value that becomes {end} for the network; what lies outside the window is clipped. The recipe does "
+                "not hold it: the copied command tells it to the training."
+            )
             box.name_for_screen_readers(name, about)
             box.box.setToolTip(about)
             box.moved.connect(lambda value, settled: self._window_edited())
@@ -113,7 +116,8 @@ class ScanPanel(QWidget):
 
     def show_busy(self) -> None:
         """Say that the scan is being read."""
-        self.modality.setEnabled(False)
+        for widget in (self.modality, self.low, self.high, self.usual):
+            widget.setEnabled(False)
 
     def show_scan(self, scan: StudioScan | None) -> None:
         """Show what is known of the scan."""

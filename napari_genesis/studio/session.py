@@ -8,6 +8,7 @@ widgets only call methods and listen to signals.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +80,8 @@ class Session(QObject):
         self.restore_while_dragging = False
         self.frame: Frame | None = None
         self.judgement: Judgement | None = None
+        # Another scan is on its way, or another mapping of it: what is known may not be of `layer` any more.
+        self._due = False
         self._looking = LatestOnly("genesis-studio-scan", self)
         self._fast = LatestOnly("genesis-studio-corrupt", self)
         self._slow = LatestOnly("genesis-studio-restore", self)
@@ -125,23 +128,28 @@ class Session(QObject):
         self._last = None
         self.frame, self.judgement = None, None
         self.layer = layer
+        # A scan that was asked for before must not be taken for this layer's.
+        self._looking.discard()
         if layer is None:
-            self._looking.discard()
+            self._due = False
             self._take_scan(None)
             return
-        self.busy_changed.emit(True)
-        self._looking.submit(lambda: scan_of_layer(layer, frame))
+        self._look(lambda: scan_of_layer(layer, frame))
 
     def choose_modality(self, modality: Modality) -> None:
         """Take the scan for CT or MR, with the usual mapping of that modality."""
-        if self.scan is not None:
-            scan = self.scan
-            self.busy_changed.emit(True)
-            self._looking.submit(lambda: scan.as_modality(modality))
+        scan = self.scan
+        if scan is not None and not self._due:
+            self._look(lambda: scan.as_modality(modality))
+
+    def _look(self, work: Callable[[], StudioScan]) -> None:
+        self._due = True
+        self.busy_changed.emit(True)
+        self._looking.submit(work)
 
     def choose_window(self, low: float, high: float) -> None:
         """Map `low` to 0 and `high` to 1, in scan units."""
-        if self.scan is None or (low, high) == (self.scan.map.low, self.scan.map.high):
+        if self.scan is None or self._due or (low, high) == (self.scan.map.low, self.scan.map.high):
             return
         try:
             self._take_scan(self.scan.with_window(low, high))
@@ -149,10 +157,12 @@ class Session(QObject):
             self.trouble.emit(str(problem))
 
     def _scan_arrived(self, scan: StudioScan) -> None:
+        self._due = False
         self.busy_changed.emit(False)
         self._take_scan(scan)
 
     def _scan_refused(self, problem: Exception) -> None:
+        self._due = False
         self.busy_changed.emit(False)
         self._take_scan(None)
         self._failed(problem)
@@ -294,8 +304,8 @@ class Session(QObject):
         self.refresh()
 
     def wanted(self) -> Wanted | None:
-        """Return what is to be computed now; None without a scan."""
-        if self.scan is None or self.box is None:
+        """Return what is to be computed now; None without a scan, or while another one is on its way."""
+        if self.scan is None or self.box is None or self._due:
             return None
         return Wanted(self.draft.recipe(), self.seed, self.box, self._slab(), self.other)
 

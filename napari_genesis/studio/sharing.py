@@ -6,6 +6,7 @@ import pprint
 import shlex
 from pathlib import Path
 
+from genesis_core.volumes.intensity import default_intensity
 from napari_genesis.studio.preview import Wanted
 from napari_genesis.studio.recipe_draft import preset_of
 from napari_genesis.studio.scan import Box, StudioScan
@@ -16,9 +17,11 @@ _NO_FILE = "SCAN.nii.gz"
 def as_command(wanted: Wanted, scan: StudioScan, path: Path | None) -> str:
     """Return shell lines: the recipe as a file (unless it is a preset), its contact sheet of this place, the training.
 
-    path: of the scan; None where the layer came from no file.
+    path: of the scan; None where the layer came from no file. A window of the user's own goes to the training; that
+    `corrupt` takes none is said in a line.
     """
     lines: list[str] = []
+    own, window = _own_window(scan), window_words(scan)
     recipe = preset_of(wanted.recipe)
     if recipe is None:
         recipe = f"{wanted.recipe.name}.yaml"
@@ -31,8 +34,27 @@ def as_command(wanted: Wanted, scan: StudioScan, path: Path | None) -> str:
         f"napari-genesis corrupt {where} {shared} --seed {wanted.seed} --modality {scan.modality} "
         f"--at {at} --contact-sheet sheet.png"
     )
-    lines.append(f"napari-genesis pretrain SCANS/ {shared} --out runs/{shlex.quote(wanted.recipe.name)}")
+    if own:
+        lines.insert(-1, f"# The sheet is drawn in the usual window: corrupt takes no other ({own} in the Studio).")
+        if not window:
+            lines.append("# Trained in percentiles of each scan: a window holds for one MR alone.")
+    lines.append(f"napari-genesis pretrain SCANS/ {shared}{window} --out runs/{shlex.quote(wanted.recipe.name)}")
     return "\n".join(lines) + "\n"
+
+
+def window_words(scan: StudioScan) -> str:
+    """Return the options that let `pretrain` learn in the user's own window of a CT; empty for the usual one."""
+    if not _own_window(scan) or scan.modality != "ct":
+        return ""
+    intensity = {"kind": "window", "low": f"{scan.map.low:.9g}", "high": f"{scan.map.high:.9g}"}
+    words = ["data.modality=ct", *(f"data.intensity.{key}={value}" for key, value in intensity.items())]
+    return "".join(f" --set {word}" for word in words)
+
+
+def _own_window(scan: StudioScan) -> str:
+    """Return the window of the user's own, in words; empty for the usual mapping."""
+    usual = scan.intensity == default_intensity(scan.modality)
+    return "" if usual else f"{scan.map.low:g} to {scan.map.high:g}"
 
 
 def as_python(wanted: Wanted, scan: StudioScan, path: Path | None) -> str:

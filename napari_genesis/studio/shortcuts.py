@@ -7,7 +7,7 @@ key, Qt calls it ambiguous and gives it to neither: then the one with the focus 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import ClassVar
 
@@ -19,11 +19,13 @@ _taken = itertools.count()
 
 
 class Shortcuts:
-    """Keys of a widget; `keys` is key -> (what it does in words, action)."""
+    """Keys of a widget; `keys` is key -> (what it does in words, action). once: those that do not repeat if held."""
 
     _all: ClassVar[set[Shortcuts]] = set()
 
-    def __init__(self, widget: QWidget, keys: dict[str, tuple[str, Callable[[], None]]]) -> None:
+    def __init__(
+        self, widget: QWidget, keys: dict[str, tuple[str, Callable[[], None]]], once: Collection[str] = ()
+    ) -> None:
         self._all.add(self)
         widget.destroyed.connect(lambda: self._all.discard(self))
         self._widget, self._actions = widget, {key: action for key, (_, action) in keys.items()}
@@ -34,6 +36,7 @@ class Shortcuts:
         for key, (_, action) in keys.items():
             shortcut = QShortcut(QKeySequence(key), widget)
             shortcut.setContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            shortcut.setAutoRepeat(key not in once)
             shortcut.activated.connect(action)
             shortcut.activatedAmbiguously.connect(partial(_settle, key))
             self._shortcuts.append(shortcut)

@@ -45,6 +45,8 @@ class StudioFiles:
 
     def save_recipe(self) -> None:
         """Ask for a name and write the recipe; the dialogue asks before it replaces a file."""
+        from napari_genesis.studio.sharing import window_words
+
         session = self._studio.session
         draft = session.draft
         suggested = f"my_{draft.name}.yaml" if draft.name in PRESETS else f"{draft.name}.yaml"
@@ -63,7 +65,8 @@ class StudioFiles:
             self._studio.parts.show_trouble(f"{path}: cannot be written ({problem.strerror or problem})")
             return
         session.edit(renamed, "name")
-        self._say(f"Saved: {path}\nnapari-genesis pretrain SCANS/ --recipe {path}")
+        window = "" if session.scan is None else window_words(session.scan)
+        self._say(f"Saved: {path}\nnapari-genesis pretrain SCANS/ --recipe {path}{window}")
 
     def copy_command(self) -> None:
         """Put this sample as shell commands on the clipboard."""
@@ -83,7 +86,8 @@ class StudioFiles:
         from genesis_core.volumes.preprocessing import Prepared
         from napari_genesis.studio.sheet_dialogue import SheetDialogue
 
-        wanted, scan = self._studio.session.wanted(), self._studio.session.scan
+        session = self._studio.session
+        wanted, scan, layer = session.wanted(), session.scan, session.layer
         if wanted is None or scan is None:
             return
         model = self._studio.session.model
@@ -104,12 +108,11 @@ class StudioFiles:
             )
 
         dialogue = SheetDialogue(make, parent=self._studio)
-        dialogue.layer_wanted.connect(lambda montage: self._add_sheet(montage, wanted, scan))
+        dialogue.layer_wanted.connect(lambda montage: self._add_sheet(montage, wanted, scan, layer))
         dialogue.show()
 
-    def _add_sheet(self, montage: Montage, wanted: Wanted, scan: StudioScan) -> None:
+    def _add_sheet(self, montage: Montage, wanted: Wanted, scan: StudioScan, layer: Any) -> None:
         """Show the sub-volumes side by side as a layer to the right of the scan, at its height and in its units."""
-        layer = self._studio.session.layer
         start = (wanted.box.start[0], 0, scan.volume.shape[2] + _BESIDE)
         voxels = scan.map.from_unit(montage.array)
         name = f"contact sheet, {wanted.recipe.name}, seed {wanted.seed}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
 from qtpy.QtGui import QImage, QKeyEvent, QPixmap
 from qtpy.QtWidgets import QGridLayout, QLabel, QToolButton, QWidget
 
@@ -21,7 +21,7 @@ SIDE = 76
 # Differences in full colour from half of the training range on, as in the canvas and on the contact sheet.
 _DIFFERENCE = 0.5
 _TIPS = {
-    "original": "The sub-volume as it is (1). Hold the mouse button, or Space, to look at it for a moment.",
+    "original": "The sub-volume as it is (1). For a glance, hold the mouse button here, or Space on any picture.",
     "corrupted": "What the network is given (2).",
     "difference": "Corrupted less original (3): blue is darker, white is unchanged, red is brighter.",
     "restored": "What the chosen model makes of the corrupted sub-volume (4). Choose a model below.",
@@ -29,7 +29,10 @@ _TIPS = {
 
 
 class Thumbnails(QWidget):
-    """A row of four pictures, each a button. chosen(view): one was clicked. held(bool): original pressed or let go."""
+    """A row of four pictures, each a button. chosen(view): one was clicked.
+
+    held(bool): the original, or Space on any of them, is pressed or let go.
+    """
 
     chosen = Signal(str)
     held = Signal(bool)
@@ -50,6 +53,7 @@ class Thumbnails(QWidget):
             button.setFixedSize(SIDE + 8, SIDE + 8)
             button.setToolTip(_TIPS[view])
             button.setAccessibleName(f"show {view}")
+            button.left.connect(lambda: self.held.emit(False))
             button.clicked.connect(lambda _=False, view=view: self.chosen.emit(view))
             caption = QLabel(f"{column + 1} {view}")
             caption.setAlignment(Qt.AlignmentFlag.AlignHCenter)
@@ -59,6 +63,20 @@ class Thumbnails(QWidget):
         self.buttons["original"].pressed.connect(lambda: self.held.emit(True))
         self.buttons["original"].released.connect(lambda: self.held.emit(False))
         self.buttons["restored"].setEnabled(False)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Show the original while Space is held on a picture."""
+        self._hold(event, True)
+
+    def keyReleaseEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
+        """Show again what was shown before."""
+        self._hold(event, False)
+
+    def _hold(self, event: QKeyEvent | None, held: bool) -> None:
+        if event is None or event.key() != Qt.Key.Key_Space:
+            super().keyPressEvent(event) if held else super().keyReleaseEvent(event)
+        elif not event.isAutoRepeat():
+            self.held.emit(held)
 
     def choose(self, view: View) -> None:
         """Mark the one that is shown in the canvas."""
@@ -80,6 +98,10 @@ class Thumbnails(QWidget):
 
 
 class _Picture(QToolButton):
+    """left(): the keyboard goes elsewhere, and with it the key that is held."""
+
+    left = Signal()
+
     def set_picture(self, pixels: Pixels | None) -> None:
         self._pixels = pixels
         self.update()
@@ -98,12 +120,15 @@ class _Picture(QToolButton):
         painter.drawPixmap((self.width() - width) // 2, (self.height() - height) // 2, QPixmap.fromImage(image))
         painter.end()
 
-    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802
-        # Space is for looking at the original, in the whole Studio.
-        if event is not None and event.key() == Qt.Key.Key_Space:
+    def event(self, event: Any) -> bool:
+        # Space does not press the button: it is for looking at the original, whichever picture has the keyboard.
+        kind = event.type()
+        if kind in (QEvent.Type.KeyPress, QEvent.Type.KeyRelease) and event.key() == Qt.Key.Key_Space:
             event.ignore()
-            return
-        super().keyPressEvent(event)
+            return False
+        if kind == QEvent.Type.FocusOut:
+            self.left.emit()
+        return bool(super().event(event))
 
 
 def _pixels(plane: Array, view: View, aspect: float) -> Pixels:

@@ -45,6 +45,8 @@ class AdvancedSettings(QWidget):
         self._fields = shown
         self._default_name = default_name
         self._base: Settings | None = None
+        # What held for a field when it was last not changed, by group and name: where the way back leads.
+        self._unchanged: dict[tuple[str, str], Any] = {}
         self._made: object = None
         self.forms: dict[str, SettingsForm] = {}
         self.fold = PictureButton("fold", "advanced settings", self)
@@ -77,6 +79,9 @@ class AdvancedSettings(QWidget):
         """
         self._draft = draft
         self._base = base
+        if base is not None:
+            for group, defaults in self._defaults().items():
+                self._unchanged |= {(group, name): value for name, value in defaults.items()}
         with QSignalBlocker(self.preset):
             self.preset.setCurrentIndex(self.preset.findData(draft.preset))
         self.preset_words.show_text(draft.presets.get(draft.preset, ""))
@@ -121,7 +126,7 @@ class AdvancedSettings(QWidget):
             self._fill()
 
     def _defaults(self) -> dict[str, dict[str, Any]]:
-        """Return what each field is where nothing is changed; of those that are, what is declared."""
+        """Return what each field is where nothing is changed; of those that are, what it was before, or is declared."""
         base, declared = self._base, self._draft.base()
         found: dict[str, dict[str, Any]] = {}
         for group, (_, names) in self._fields.items():
@@ -129,7 +134,9 @@ class AdvancedSettings(QWidget):
             known = own if base is None else _part(base, group)
             # A network of another kind may have no such field.
             found[group] = {
-                name: getattr(own if self._is_changed(group, name) else known, name, getattr(own, name))
+                name: self._unchanged.get((group, name), getattr(own, name))
+                if self._is_changed(group, name)
+                else getattr(known, name, getattr(own, name))
                 for name in names
             }
         return found

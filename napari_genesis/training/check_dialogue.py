@@ -5,19 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QDialog,
-    QDialogButtonBox,
-    QHeaderView,
-    QLabel,
-    QTableWidget,
-    QTableWidgetItem,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QVBoxLayout, QWidget
 
 from napari_genesis.jobs.scan_check import FolderCheck
+from napari_genesis.training.reading_table import ReadingTable
 
 _HEADINGS = ("scan", "use", "why, or what it is")
 # A table of everything would take a second to fill for each ten thousand rows.
@@ -32,23 +23,7 @@ class CheckDialogue(QDialog):
         self.setWindowTitle(f"Scans of {check.path.name}")
         self.resize(820, 460)
         records = [*check.refused, *check.usable]
-        self.table = QTableWidget(min(len(records), _MOST), len(_HEADINGS))
-        self.table.setHorizontalHeaderLabels(list(_HEADINGS))
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setWordWrap(True)
-        for row, record in enumerate(records[:_MOST]):
-            for column, text in enumerate(row_of(record)):
-                self.table.setItem(row, column, QTableWidgetItem(text))
-        header = self.table.horizontalHeader()
-        assert header is not None
-        header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
-        self.table.setColumnWidth(0, 250)
-        self.table.setColumnWidth(1, 70)
-        numbers = self.table.verticalHeader()
-        assert numbers is not None
-        numbers.setVisible(False)
-        numbers.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        self.table = ReadingTable(_HEADINGS, [row_of(record) for record in records[:_MOST]], (250, 70), stretched=2)
         text = f"{len(check.usable):,} usable, {len(check.refused):,} refused"
         if len(records) > _MOST:
             text += f"; the first {_MOST:,} are shown, napari-genesis inspect --json tells all"

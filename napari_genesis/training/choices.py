@@ -49,6 +49,7 @@ class DeviceChoice(QComboBox):
         super().__init__(parent)
         as_choice(self, "device", "Where it trains; one run at a time, others wait.")
         self._devices: Sequence[Device] = ()
+        self._unknown = "looking for devices…"
 
     @property
     def key(self) -> str:
@@ -65,13 +66,18 @@ class DeviceChoice(QComboBox):
                 for one in devices:
                     self.addItem(f"{one.key}: {one.in_words()}", one.key)
             else:
-                self.addItem("auto (looking for devices…)", "auto")
+                self.addItem(f"auto ({self._unknown})", "auto")
             row = self.findData(chosen)
             if row < 0 and not devices:
                 self.addItem(chosen, chosen)
                 row = self.count() - 1
             self.setCurrentIndex(max(row, 0))
         return row >= 0
+
+    def show_problem(self, problem: str) -> None:
+        """Say why the devices are not known; those that were known before stay listed."""
+        self._unknown = f"not known: {problem}"
+        self.show_devices(self._devices, self.key)
 
     def show_choice(self, chosen: str) -> bool:
         """Show which device is chosen; return whether it is there, or may be."""

@@ -27,9 +27,10 @@ class Comparing(QObject):
         self._curves.offer([path for path in runs if path != shown])
 
     def _compare(self, paths: Sequence[Path]) -> None:
-        for job in self._compared:
+        before, self._compared = self._compared, [self._jobs.look_at(path) for path in paths]
+        for job in before:
             job.changed.disconnect(self._changed)
-        self._compared = [self._jobs.look_at(path) for path in paths]
+            self._jobs.look_away(job)
         for job in self._compared:
             job.changed.connect(self._changed)
         self._changed()

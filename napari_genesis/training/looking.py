@@ -19,11 +19,13 @@ _LIST_EVERY, _DEVICES_EVERY = 2000, 30_000
 class Surroundings(QObject):
     """runs_found(runs): those of the folder, see `find_runs`. devices_found(devices): see `find_devices`.
 
-    folder: asked for at each look where the runs are.
+    runs_failed, devices_failed(exception): why they are not known. folder: asked for at each look where the runs are.
     """
 
     runs_found = Signal(object)
+    runs_failed = Signal(object)
     devices_found = Signal(object)
+    devices_failed = Signal(object)
 
     def __init__(self, folder: Callable[[], Path], parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -32,10 +34,10 @@ class Surroundings(QObject):
         self._asking = LatestOnly("genesis-devices", self)
         self._listing.finished.connect(self.runs_found)
         self._asking.finished.connect(self.devices_found)
-        self._timers = [
-            _timer(self, _LIST_EVERY, self.list_runs),
-            _timer(self, _DEVICES_EVERY, self.ask_devices),
-        ]
+        self._listing.failed.connect(self.runs_failed)
+        self._asking.failed.connect(self.devices_failed)
+        self._list_timer = _timer(self, _LIST_EVERY, self.list_runs)
+        self._devices_timer = _timer(self, _DEVICES_EVERY, self.ask_devices)
 
     @property
     def lanes(self) -> tuple[LatestOnly, ...]:
@@ -43,16 +45,22 @@ class Surroundings(QObject):
         return (self._listing, self._asking)
 
     def start(self) -> None:
-        """Look now, and again and again."""
-        for timer in self._timers:
-            timer.start()
+        """Look at the runs now, and again and again."""
+        self._list_timer.start()
         self.list_runs()
-        self.ask_devices()
 
     def stop(self) -> None:
         """Look no more."""
-        for timer in self._timers:
-            timer.stop()
+        self._list_timer.stop()
+        self._devices_timer.stop()
+
+    def look_at_devices(self, wanted: bool) -> None:
+        """Look at the devices now, and again and again, or no more: a look takes some memory of every GPU."""
+        if not wanted:
+            self._devices_timer.stop()
+        elif not self._devices_timer.isActive():
+            self._devices_timer.start()
+            self.ask_devices()
 
     def list_runs(self) -> None:
         """Look at the runs now."""

@@ -90,16 +90,17 @@ class PretrainDock(TrainingDock):
         for name in recipe_names():
             if Recipe.read(name) == recipe:
                 return RecipeChoice("preset", name)
-        for file in sorted((self.workspace / "recipes").glob("*.yaml")):
-            if _is(file, recipe):
-                return RecipeChoice("file", file.stem, file)
         file = self._written(recipe)
         return RecipeChoice("file", file.stem, file)
 
     def _written(self, recipe: Recipe) -> Path:
+        """Return the file of a recipe in the workspace; none that is there is written over: a command may name it."""
         folder = self.workspace / "recipes"
+        for known in sorted(folder.glob("*.yaml")):
+            if _is(known, recipe):
+                return known
         folder.mkdir(parents=True, exist_ok=True)
-        file = folder / f"{free_name(folder, recipe.name)}.yaml"
+        file = folder / free_name(folder, recipe.name, ".yaml")
         recipe.write(file)
         return file
 

@@ -10,6 +10,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QVBoxLayou
 from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.jobs.job import Job
 from napari_genesis.jobs.view import RunView
+from napari_genesis.studio.computing import LatestOnly
 from napari_genesis.training.loss_curves import LossCurves
 from napari_genesis.training.progress_panel import ProgressPanel
 
@@ -66,6 +67,11 @@ class RunPage(QWidget):
         for widget in (self.progress, self.previews, self.end_row):
             layout.addWidget(widget)
         layout.addStretch(1)
+
+    @property
+    def lanes(self) -> tuple[LatestOnly, ...]:
+        """The threads it has work done in; they end with the dock."""
+        return ()
 
     def show_job(self, job: Job, ahead: list[str]) -> None:
         """Show a job as it is now. ahead: names of the runs that come before it in its queue."""

@@ -70,9 +70,8 @@ class TrainingDock(NarrowDock):
         self._around = Surroundings(lambda: self.runs_folder, self)
         self._arrange()
         self._connect()
-        self._end_preferences = on_preferences(self._apply_preferences)
-        lanes = (*self._around.lanes, *setup.lanes)
-        end = weakref.finalize(self, _end, setup.stop, self.previews, lanes, self._end_preferences)
+        lanes = (*self._around.lanes, *setup.lanes, *page.lanes)
+        end = weakref.finalize(self, _end, setup.stop, self.previews, lanes, on_preferences(self._apply_preferences))
         self.destroyed.connect(lambda: end())
         self.show_run(None)
 
@@ -115,11 +114,13 @@ class TrainingDock(NarrowDock):
 
     def show_run(self, path: Path | None) -> None:
         """Show a run; None: the form of a new one."""
-        if self.job is not None:
-            self.job.changed.disconnect(self._job_changed)
+        before = self.job
         self.trouble.say([])
         self.previews.remove()
         self.job = None if path is None else self.jobs.look_at(path)
+        if before is not None:
+            before.changed.disconnect(self._show)
+            self.jobs.look_away(before)
         self.chooser.show_choice(path)
         self._setup.setVisible(self.job is None)
         self._page.setVisible(self.job is not None)
@@ -128,12 +129,14 @@ class TrainingDock(NarrowDock):
             self.look_again()
         else:
             self._page.previews.setChecked(True)
-            self.job.changed.connect(self._job_changed)
+            self.job.changed.connect(self._show)
             self._offer_runs()
         self._show()
 
     def _show(self) -> None:
         job = self.job
+        # Of a run that is shown nobody chooses the device, and it may need all of the memory there is.
+        self._around.look_at_devices(job is None and self.has_looked and self.isVisible())
         if job is None:
             busy = self.jobs.is_busy(self.draft.device)
             self._setup.show_place(free_name(self.runs_folder, self.command), busy=busy)
@@ -145,9 +148,6 @@ class TrainingDock(NarrowDock):
         preview, facts = job.view.preview, job.view.facts
         if preview is not None and self._page.previews.isChecked() and self.isVisible():
             self.previews.show(job.run.name, preview, facts.spacing if facts else None)
-
-    def _job_changed(self) -> None:
-        self._show()
 
     # What the user does.
 
@@ -202,10 +202,7 @@ class TrainingDock(NarrowDock):
         QDesktopServices.openUrl(QUrl.fromLocalFile(str(folder)))
 
     def _toggle_previews(self, on: bool) -> None:
-        if on:
-            self._show()
-        else:
-            self.previews.remove()
+        (self._show if on else self.previews.remove)()
 
     def _offer_runs(self) -> None:
         self._comparing.offer(self._runs, None if self.job is None else self.job.run.path)
@@ -229,6 +226,10 @@ class TrainingDock(NarrowDock):
         self.has_looked = True
         if self.job is None:
             self._show()
+
+    def _not_listed(self, problem: Exception) -> None:
+        self.has_looked = True
+        self.trouble.say([f"The runs cannot be listed ({problem})"])
 
     def _devices_known(self, devices: list[Device]) -> None:
         self.jobs.auto_device = devices[0].key
@@ -257,10 +258,8 @@ class TrainingDock(NarrowDock):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(6, 4, 6, 4)
         layout.setSpacing(5)
-        layout.addWidget(self.chooser)
-        layout.addWidget(self.trouble)
-        layout.addWidget(self._area, 1)
-        layout.addWidget(self.controls)
+        for widget in (self.chooser, self.trouble, self._area, self.controls):
+            layout.addWidget(widget, 1 if widget is self._area else 0)
 
     def _connect(self) -> None:
         controls, page = self.controls, self._page
@@ -268,9 +267,11 @@ class TrainingDock(NarrowDock):
         self._setup.edited.connect(self._show)
         page.previews_wanted.connect(self._toggle_previews)
         self.previews.gone.connect(lambda: page.previews.setChecked(False))
-        self.jobs.changed.connect(self._job_changed)
+        self.jobs.changed.connect(self._show)
         self._around.runs_found.connect(self._listed)
+        self._around.runs_failed.connect(self._not_listed)
         self._around.devices_found.connect(self._devices_known)
+        self._around.devices_failed.connect(lambda problem: self._setup.device.show_problem(str(problem)))
         controls.start.connect(self.start)
         controls.new.connect(lambda: self.show_run(None))
         controls.copy_command.connect(self.copy_command)

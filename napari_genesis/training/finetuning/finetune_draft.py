@@ -57,6 +57,11 @@ class FinetuneDraft(TrainingDraft):
             return self.without_change(_NAMES)
         return replace(self, changed={**self.changed, _NAMES: dict(names)})
 
+    def with_folder(self, labelled: Path | None) -> FinetuneDraft:
+        """Return the draft with another folder, without what was said of the one before: how it is read, its labels."""
+        changed = {key: value for key, value in self.changed.items() if key not in (*CHECK_OPTIONS, _NAMES)}
+        return replace(self, labelled=labelled, structures=(), changed=changed)
+
     @classmethod
     def of_settings(cls, settings: FinetuneSettings) -> FinetuneDraft:
         """Return the draft of a run like one that there is; what its form has no place for stands in `changed`.

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from napari_genesis.jobs.job import Job
 from napari_genesis.jobs.view import RunView
+from napari_genesis.studio.computing import LatestOnly
 from napari_genesis.training.choices import choice_box
 from napari_genesis.training.finetuning.dice_curves import DiceCurves
 from napari_genesis.training.finetuning.held_out_panel import HeldOutPanel
@@ -61,6 +62,11 @@ class FinetunePage(RunPage):
         self.progress.add_under_head(self.next_steps)
         self._whole: RunView | None = None
         self.fold.activated.connect(lambda _: self._choose_fold())
+
+    @property
+    def lanes(self) -> tuple[LatestOnly, ...]:
+        """The threads it has work done in; they end with the dock."""
+        return (self.held_out.lane,)
 
     def show_job(self, job: Job, ahead: list[str]) -> None:
         """Show a job as it is now. ahead: names of the runs that come before it in its queue."""

@@ -23,7 +23,7 @@ from genesis_core.errors import GenesisError
 from napari_genesis.jobs.view import RunView
 from napari_genesis.studio.computing import LatestOnly
 from napari_genesis.training.finetuning.dice_data import mean_of, structures_of
-from napari_genesis.training.finetuning.labelled_dialogue import table
+from napari_genesis.training.reading_table import ReadingTable
 
 Names = Mapping[str, str]
 # More structures than these stand in the table alone.
@@ -112,7 +112,7 @@ class HeldOutDialogue(QDialog):
             )
             for case in ranked
         ]
-        self.table = table(("case", "mean", *structures), rows, (), stretched=0)
+        self.table = ReadingTable(("case", "mean", *structures), rows, (), stretched=0)
         for row in range(self.table.rowCount()):
             for column in range(1, self.table.columnCount()):
                 item = self.table.item(row, column)

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from qtpy.QtWidgets import (
-    QAbstractItemView,
-    QDialog,
-    QDialogButtonBox,
-    QHeaderView,
-    QLabel,
-    QTableWidget,
-    QTableWidgetItem,
-    QTabWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QDialog, QDialogButtonBox, QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from napari_genesis.jobs.labelled_check import LabelledCheck
+from napari_genesis.training.reading_table import ReadingTable
 
 _PROBLEM_HEADINGS = ("", "what", "what to do", "cases")
 _CASE_HEADINGS = ("case", "use", "drawn", "why, or what it is")
@@ -39,8 +29,8 @@ class LabelledDialogue(QDialog):
             for one in check.problems
         ]
         cases = sorted(check.cases, key=lambda one: one.get("status") == "usable")
-        self.problems = table(_PROBLEM_HEADINGS, problems, (70, 330, 300), stretched=3)
-        self.cases = table(_CASE_HEADINGS, [row_of(one) for one in cases[:_MOST]], (200, 70, 220), stretched=3)
+        self.problems = ReadingTable(_PROBLEM_HEADINGS, problems, (70, 330, 300), stretched=3)
+        self.cases = ReadingTable(_CASE_HEADINGS, [row_of(one) for one in cases[:_MOST]], (200, 70, 220), stretched=3)
         tabs = QTabWidget()
         tabs.addTab(self.problems, f"problems ({len(problems):,})")
         tabs.addTab(self.cases, f"cases ({len(cases):,})")
@@ -57,31 +47,6 @@ class LabelledDialogue(QDialog):
         layout.addWidget(head)
         layout.addWidget(tabs)
         layout.addWidget(buttons)
-
-
-def table(
-    headings: Sequence[str], rows: Sequence[Sequence[str]], widths: Sequence[int], *, stretched: int
-) -> QTableWidget:
-    """Return a table to read. widths: of its first columns, in pixels. stretched: the column that takes the rest."""
-    made = QTableWidget(len(rows), len(headings))
-    made.setHorizontalHeaderLabels(list(headings))
-    made.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-    made.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-    made.setWordWrap(True)
-    for row, texts in enumerate(rows):
-        for column, text in enumerate(texts):
-            item = QTableWidgetItem(text)
-            item.setToolTip(text)
-            made.setItem(row, column, item)
-    for column, width in enumerate(widths):
-        made.setColumnWidth(column, width)
-    columns, numbers = made.horizontalHeader(), made.verticalHeader()
-    assert columns is not None
-    assert numbers is not None
-    columns.setSectionResizeMode(stretched, QHeaderView.ResizeMode.Stretch)
-    numbers.setVisible(False)
-    numbers.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-    return made
 
 
 def row_of(record: Mapping[str, Any]) -> tuple[str, str, str, str]:

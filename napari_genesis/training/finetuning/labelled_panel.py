@@ -137,7 +137,8 @@ class LabelledPanel(PathTarget):
         elif check is None or not check.done:
             self.summary.setText("Checking…")
         elif check.problem:
-            self.summary.setText(check.problem.partition("\n")[0].removeprefix(f"{self.path}: ").capitalize())
+            words = check.problem.partition("\n")[0].removeprefix(f"{self.path}: ")
+            self.summary.setText(words[:1].upper() + words[1:])
         else:
             self.summary.setText(_counted(check))
             self.problems.show_text("\n".join(_told(check.problems)))

@@ -92,7 +92,7 @@ class FinetuneSetup(TrainingSetup):
     @property
     def lanes(self) -> tuple[LatestOnly, ...]:
         """The threads it has work done in; they end with the dock."""
-        return (*super().lanes, self.source.lane)
+        return (*super().lanes, self.source.lane, self.source.recognising)
 
     def stop(self) -> None:
         """Look no further into what was chosen."""
@@ -182,7 +182,7 @@ class FinetuneSetup(TrainingSetup):
         if path == self.draft.labelled:
             self.edit(self.draft)
         else:
-            self.edit(replace(self.draft.with_names({}), labelled=path, structures=()))
+            self.edit(self.draft.with_folder(path))
 
     def _checked(self) -> None:
         self._tick(self.data.structures.chosen)

@@ -47,6 +47,8 @@ class SourcePanel(PathTarget):
         self._place: Path | None = None
         self.lane = LatestOnly("genesis-sources", self)
         self.lane.finished.connect(self._take)
+        self.recognising = LatestOnly("genesis-known-checkpoint", self)
+        self.recognising.finished.connect(lambda found: self._recognised(*found))
         self.importing = JsonLines("genesis-import", self)
         self.importing.answered.connect(self._imported)
         self.choice = choice_box("source", "A pre-trained model usually learns faster and better from few cases.")
@@ -116,16 +118,16 @@ class SourcePanel(PathTarget):
         if self._file is None:
             return
         self._place = place_of_import(self._file, self._workspace)
-        self._place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._place.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as problem:
+            self.trouble.say([f"{self._place.parent} cannot be made ({problem.strerror or problem})"])
+            return
         self.do_import.setEnabled(False)
         self.do_import.setText("Importing…")
         self.importing.start(["import-weights", str(self._file), "--out", str(self._place), "--json"])
 
     def _offer_import(self, file: Path) -> None:
-        known = imported_before(file, self._workspace)
-        if known is not None:
-            self.choose(known)
-            return
         self._path, self.entry, self._file = None, None, file
         self.offer.say(
             [
@@ -138,6 +140,14 @@ class SourcePanel(PathTarget):
         self.do_import.show()
         self._show()
         self.chosen.emit(None)
+        workspace = self._workspace
+        self.recognising.submit(lambda: (file, imported_before(file, workspace)))
+
+    def _recognised(self, file: Path, place: Path | None) -> None:
+        if place is None or file != self._file or self.importing.busy:
+            return
+        self.choose(place)
+        self.offer.say([f"{file.name} was imported before: this is the model that was made of it."])
 
     def _imported(self, answer: Answer) -> None:
         if not answer.done or self._place is None:
@@ -177,10 +187,11 @@ class SourcePanel(PathTarget):
             for one in entries:
                 self.choice.addItem(f"{one.name}: {summary(one)}", one.path)
                 self.choice.setItemData(self.choice.count() - 1, str(one.path), Qt.ItemDataRole.ToolTipRole)
-            row = self.choice.findData(self._path) if self._path is not None else 0
-            if row < 0 and self._path is not None:
+            # Qt takes equal paths for different ones.
+            paths = [None, *(one.path for one in entries)]
+            row = paths.index(self._path) if self._path in paths else len(paths)
+            if self._path is not None and row == len(paths):
                 self.choice.addItem(f"{self._path.name} (cannot be read)", self._path)
-                row = self.choice.count() - 1
             if self._file is not None:
                 self.choice.addItem(f"{self._file.name} (not imported)", self._file)
                 row = self.choice.count() - 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
+from collections.abc import Iterator
+from itertools import count, takewhile
 from pathlib import Path
 
 from genesis_core.errors import GenesisError, ModelError
@@ -53,21 +56,42 @@ def licence_warning(entry: ModelEntry) -> str:
 
 def place_of_import(file: Path, workspace: Path) -> Path:
     """Return the free model folder that a checkpoint is imported into, named after its file."""
+    return next(place for place in _all_places(file, workspace) if not place.exists())
+
+
+def _places(file: Path, workspace: Path) -> list[Path]:
+    """Return the model folders into which checkpoints of this name were imported."""
+    return list(takewhile(Path.exists, _all_places(file, workspace)))
+
+
+def _all_places(file: Path, workspace: Path) -> Iterator[Path]:
     stem = re.sub(r"[^a-z0-9]+", "_", file.stem.lower()).strip("_") or "model"
     folder = workspace / "models"
-    number, place = 1, folder / stem
-    while place.exists():
-        number += 1
-        place = folder / f"{stem}_{number}"
-    return place
+    yield folder / stem
+    for number in count(2):
+        yield folder / f"{stem}_{number}"
 
 
 def imported_before(file: Path, workspace: Path) -> Path | None:
-    """Return where a checkpoint of this name was imported before; None if it was not, or it is damaged."""
-    stem = re.sub(r"[^a-z0-9]+", "_", file.stem.lower()).strip("_") or "model"
-    place = workspace / "models" / stem
-    try:
-        entry = read_entry(place)
-    except (GenesisError, OSError):
+    """Return where this very checkpoint was imported before, by its SHA-256; None if it was not, or it is damaged.
+
+    Reads the whole file, which may take seconds: for a thread.
+    """
+    imported = [(place, source) for place in _places(file, workspace) if (source := _source_of(place))]
+    if not imported:
         return None
-    return place if entry.card.source and file.name in entry.card.source else None
+    try:
+        with open(file, "rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    except OSError:
+        # Importing it says what is wrong with it.
+        return None
+    # As the import ends a card's source.
+    return next((place for place, source in imported if source.endswith(f"SHA-256 {digest}")), None)
+
+
+def _source_of(place: Path) -> str:
+    try:
+        return read_entry(place).card.source or ""
+    except (GenesisError, OSError):
+        return ""

@@ -93,13 +93,36 @@ def test_a_damaged_scan_is_named_and_the_others_are_done(
     open_dock: Open, scans: Path, tmp_path: Path, qtbot: Any
 ) -> None:
     (scans / "cut.nii.gz").write_bytes((scans / "a.nii.gz").read_bytes()[:900])
+    holed = make_phantom(2, shape=(16, 40, 40)).volume.array.astype(np.float32)
+    holed[3, 4, 5] = np.nan
+    write_volume(make_phantom(2, shape=(16, 40, 40)).volume.with_array(holed), scans / "more/b.nii.gz", overwrite=True)
     dock = open_dock("segmenter")
     choose(dock, scans, tmp_path / "out")
     run(qtbot, dock)
     assert dock.parts.outcome.text().startswith("2 of 3 scans segmented, 1 failed. Results: ")
     # Once, with the reason.
     assert (dock.parts.outcome.text() + dock.parts.notes.text()).count("cut.nii.gz") == 1
-    assert dock.parts.notes.text().startswith("cut.nii.gz: ")
+    failed, *noticed = dock.parts.notes.text().splitlines()
+    assert failed.startswith("cut.nii.gz: ")
+    # What is said of a layer is said of a scan in a folder too.
+    assert any(line.startswith("more/b.nii.gz: 1 not-a-number") for line in noticed)
+
+
+def test_what_the_command_warns_of_is_told_once(
+    scans: Path, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(settings: RestoreSettings, output: Any, stop: Any) -> None:
+        output.warn("a folder could not be listed: closed")
+        output.record({"event": "failed", "scan": "a.nii.gz", "reason": "cut"})
+        output.warn("a.nii.gz is left out: cut")
+        output.record({"event": "restored", "scan": "b", "notes": ["flat", "what the residual is not"]})
+
+    monkeypatch.setattr("genesis_core.cli.restore.run", run)
+    settings = RestoreSettings(scan=scans, model=models / "runs" / "restorer", out=tmp_path / "out", device="cpu")
+    done = apply_to_folder(settings, Reporting())
+    assert done.warned == ("a folder could not be listed: closed",)
+    assert done.failed == (("a.nii.gz", "cut"),)
+    assert done.notes == (("b", "flat"),)
 
 
 def test_stopped_between_windows_it_goes_on_from_there(

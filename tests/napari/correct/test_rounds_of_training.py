@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from qtpy.QtWidgets import QApplication
 from review_driving import open_case, paint, press, rest
 
 from genesis_core.studies.review import Review, read_states
 from napari_genesis.correct.review_dock import ReviewDock
+from napari_genesis.jobs.devices import Device
 from napari_genesis.training.wording import about
 
 Open = Callable[..., ReviewDock]
@@ -115,3 +118,47 @@ def test_scans_that_cannot_be_ranked_are_named(viewer: Any, open_dock: Open, wor
     rest(qtbot, dock)
     assert "broken" in dock.parts.said.shown
     assert len(dock.rows) == 3
+
+
+def test_a_ranking_whose_watching_fails_is_told_and_can_be_begun_again(
+    viewer: Any, open_dock: Open, workspace: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise ValueError("a line of another kind")
+
+    program = workspace / "program"
+    program.write_text("#!/bin/sh\necho '{}'\n")
+    program.chmod(0o755)
+    monkeypatch.setattr("napari_genesis.correct.ranking.sys", SimpleNamespace(executable=str(program)))
+    monkeypatch.setattr("napari_genesis.correct.ranking.read_line", broken)
+    dock = open_dock(viewer, workspace / "reviews" / "thorax")
+    with qtbot.capture_exceptions():
+        press(qtbot, dock.parts.buttons.rank_button)
+        qtbot.waitUntil(lambda: not dock.ranking.busy, timeout=20_000)
+    assert "a line of another kind" in dock.parts.trouble.text()
+    rest(qtbot, dock)
+    assert dock.parts.buttons.rank_button.isVisible()
+    assert dock.parts.buttons.rank_button.isEnabled()
+
+
+def test_a_round_is_trained_where_the_preferences_say_until_another_device_is_picked(
+    viewer: Any, preferences: Any, open_dock: Open, workspace: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = [Device("cuda", "a GPU", 19 << 30, 24 << 30), Device("cpu", "2 cores", 19 << 30, 24 << 30)]
+    monkeypatch.setattr("napari_genesis.correct.round_control.find_devices", lambda: devices)
+    dock = open_dock(viewer, workspace / "reviews" / "thorax")
+    page = dock.parts.continuing
+    dock.show_page("continue")
+    assert page.choice.device == "cpu"
+    rest(qtbot, dock)
+    assert page.choice.device == "cpu"
+    preferences.computing.device = "cuda"
+    assert page.choice.device == "cuda"
+    page.device.setCurrentIndex(page.device.findData("cpu"))
+    page.device.activated.emit(page.device.currentIndex())
+    preferences.computing.device = "auto"
+    assert page.choice.device == "cpu"
+    dock.copy_command()
+    clipboard = QApplication.clipboard()
+    assert clipboard is not None
+    assert "--device cpu" in clipboard.text()

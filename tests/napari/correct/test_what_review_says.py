@@ -66,6 +66,8 @@ def test_what_was_painted_after_the_dock_was_closed_is_left_alone(
     dock = open_dock(viewer, review.folder)
     labels = open_case(qtbot, dock, "new_0")
     leave(dock)
+    # What the dock kept of it last is not to hold what is painted now.
+    qtbot.waitUntil(lambda: not dock.work.lane.busy)
     paint(labels, 2)
     painted = labels.data.copy()
     again = open_dock(viewer, review.folder)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from training_runs import tiny
@@ -78,3 +79,9 @@ def test_jobs_and_the_dock_load_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("changed", [{"activation_checkpointing": True}, {"compile": "always"}])
+def test_a_step_that_computes_otherwise_is_timed_anew(tmp_path: Path, changed: dict[str, Any]) -> None:
+    before, after = tiny(tmp_path, tmp_path / "run"), tiny(tmp_path, tmp_path / "run", **changed)
+    assert step_time.question(before) != step_time.question(after)

@@ -229,7 +229,29 @@ def test_the_columns_that_matter_most_fit_into_the_dock(qtbot: Any, open_dock: O
     view = open_dock().parts.runs
     room = WIDTH - 12 - view.verticalScrollBar().sizeHint().width()
     assert NAMES[:5] == ["name", "state", "task", "figure", "time"]
-    assert sum(view.columnWidth(number) for number in range(5)) <= room
+    assert sum(column.width for column in COLUMNS[:5]) <= room
+    assert sum(view.columnWidth(number) for number in range(5)) <= view.viewport().width()
+
+
+def test_a_long_name_has_what_a_wider_dock_leaves_until_its_column_is_set(
+    qtbot: Any, open_dock: OpenDock, runs: Path
+) -> None:
+    name = "liver_from_genesis_review_round_2"
+    write_run(runs / name, "segmentation")
+    dock = open_dock()
+    view = dock.parts.runs
+    needed = view.fontMetrics().horizontalAdvance(name)
+    assert view.columnWidth(0) < needed
+    dock.resize(600, 720)
+    qtbot.waitUntil(lambda: view.columnWidth(0) > needed, timeout=5_000)
+    assert sum(view.columnWidth(number) for number in range(5)) <= view.viewport().width()
+    # No choice of the user's: not kept as one.
+    assert not view.arrangement().widths
+    view.setColumnWidth(0, 120)
+    dock.resize(700, 720)
+    QApplication.processEvents()
+    assert view.columnWidth(0) == 120
+    assert view.arrangement().widths == {"name": 120}
 
 
 def test_a_finished_run_is_repeated_and_a_failed_one_goes_on_as_a_command(
