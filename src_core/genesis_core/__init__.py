@@ -25,6 +25,7 @@ _PUBLIC = {
     "make_phantom": "phantom.thorax",
     "Model": "model.folder",
     "load_model": "model.folder",
+    "load_ensemble": "model.ensemble",
     "import_weights": "model.import_weights",
     "export_model": "model.export",
     "restore": "inference.restore",
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from genesis_core.errors import GenesisError as GenesisError
     from genesis_core.inference.restore import restore as restore
     from genesis_core.inference.segment import segment as segment
+    from genesis_core.model.ensemble import load_ensemble as load_ensemble
     from genesis_core.model.export import export_model as export_model
     from genesis_core.model.folder import Model as Model
     from genesis_core.model.folder import load_model as load_model

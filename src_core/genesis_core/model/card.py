@@ -83,6 +83,16 @@ class ModelCard(Settings):
     )
     notes: tuple[str, ...] = setting((), "What else one must know, in sentences.")
 
+    @property
+    def origin(self) -> str:
+        """What the model is called, and what it was made from in turn."""
+        return self.name if self.source is None else f"{self.name}, from {self.source}"
+
+    @property
+    def licences(self) -> str | None:
+        """Every licence that the weights come under: terms of what a model was made from hold for it as well."""
+        return "; ".join(dict.fromkeys(text for text in (self.licence, self.source_licence) if text)) or None
+
     def to_yaml(self) -> str:
         """Return the card as the text of `model.yaml`."""
         return dump_yaml(self.model_dump(mode="json", by_alias=True))

@@ -47,7 +47,7 @@ class EnsembleList(Settings):
 def load_ensemble(path: str | os.PathLike[str], device: str | torch.device = "cpu") -> tuple[Model, ...]:
     """Load all models of a run: those its `ensemble.yaml` lists, else the one model that `load_model` finds there.
 
-    path: a run folder or a model folder. device: where the networks are put.
+    path: a run folder or a model folder. device: where the networks are put. `segment` takes what is returned.
     Raises ModelError if the list is damaged or leads out of the folder, or as `load_model` does for each model.
     """
     from genesis_core.model.folder import load_model

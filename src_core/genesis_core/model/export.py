@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     from genesis_core.model.folder import Model
 
 README = "README.md"
+# What is done with a model, by its task.
+_COMMANDS = {
+    "segmentation": "segment SCAN.nii.gz --model THIS_FOLDER --out RESULTS",
+    "restoration": "restore SCAN.nii.gz --model THIS_FOLDER --out RESULTS",
+    "pretraining": "finetune LABELLED --source THIS_FOLDER --out RUN",
+}
 Say = Callable[[int, int, str], None]
 
 
@@ -157,7 +163,6 @@ def _readme(cards: list[ModelCard], *, onnx: bool, parity: dict[str, tuple[Parit
             worst = max(one.max_abs_difference for one in found)
             lines.append(f"- {name}: at most {worst:.2g} from torch's logits on {len(found)} inputs")
     else:
-        command = "segment" if card.task == "segmentation" else "restore"
-        lines += [f"    napari-genesis {command} SCAN.nii.gz --model THIS_FOLDER --out RESULTS", ""]
+        lines += [f"    napari-genesis {_COMMANDS[card.task]}", ""]
         lines += [f"- weights {number}: SHA-256 {one.weights_sha256}" for number, one in enumerate(cards)]
     return "\n".join(lines) + "\n"

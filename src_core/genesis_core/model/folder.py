@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from torch import nn
 from genesis_core.atomic import replacing, write_text
 from genesis_core.errors import ModelError, NetworkError
 from genesis_core.model.card import ModelCard, read_card
+from genesis_core.model.ensemble import listed_models
 from genesis_core.model.weights import differences, pack, read_bytes, refuse_not_finite, sha256, unpack
 from genesis_core.networks.registry import create_network
 from genesis_core.networks.settings import NetworkSettings
@@ -69,8 +70,10 @@ def load_model(path: str | os.PathLike[str], device: str | torch.device = "cpu")
     """Load a model folder, or the model of a run folder.
 
     path: a folder that holds `model.yaml`, or one that holds `model/`. device: where the network is put.
-    Raises ModelError, saying what to do, if the folder or a file is missing or damaged, if the weights are not those
-    the card was written for (SHA-256), do not fit its network, or are not finite. No code from the folder is run.
+    A run in folds has a model for each: `load_ensemble` loads them all.
+    Raises ModelError, saying what to do, if the folder or a file is missing or damaged, if there are several models, if
+    the weights are not those the card was written for (SHA-256), do not fit its network, or are not finite. No code
+    from the folder is run.
     """
     folder = find_model(Path(path))
     card, network, data = _read_whole(folder)
@@ -103,8 +106,18 @@ def find_model(path: Path) -> Path:
         )
     if not path.exists():
         raise ModelError(f"{path}: no such folder")
+    folds = listed_models(path)
+    if folds:
+        first = path / PurePosixPath(folds[0])
+        raise ModelError(
+            f"{path}: holds {len(folds)} models, one for each fold ({', '.join(folds)}), and one is needed here: give "
+            f"one of them ({first}). In Python, genesis_core.load_ensemble gives all, which `segment` takes together"
+        )
     if (path / "run.yaml").is_file():
-        raise ModelError(f"{path}: this run has not written a model yet; let it go on until its first validation")
+        raise ModelError(
+            f"{path}: this run has not written a model yet; let it go on until its first validation, or, if it trains "
+            "in folds, until all of them are done"
+        )
     raise ModelError(f"{path}: neither a model folder ({CARD} is missing) nor a run folder with a model in it")
 
 

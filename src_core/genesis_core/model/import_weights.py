@@ -228,14 +228,15 @@ def _card(
             **common,
         )
     segments = source.task == "segmentation" and settings.out_channels == len(source.structures)
+    restores = source.task == "restoration" and report.head_matched
     return ModelCard(
-        task=source.task if source.task == "restoration" or segments else "pretraining",
+        task=source.task if restores or segments else "pretraining",
         activation="sigmoid",
         structures=source.structures if segments else (),
         preprocessing=source.preprocessing,
         patch_size=source.patch_size,
         loss=source.loss,
-        data={"scans": source.trained_on, **epoch},
+        data={"scans": source.trained_on, **({"modality": source.modality} if source.modality else {}), **epoch},
         source=f"{source.title}: {origin}",
         source_licence=source.licence,
         licence=source.licence,
@@ -264,8 +265,8 @@ def _planned(card: ModelCard, plan: NNUNetPlan, settings: NetworkSettings, repor
 def _notes(source: PublishedSource | None, report: ImportReport) -> tuple[str, ...]:
     if source is None:
         return (
-            "Not one of the published checkpoints we know, though laid out like one: what it was trained on, how scans "
-            "are prepared for it and what its outputs mean are not known.",
+            "Not recognised as one of the published checkpoints we know, though laid out like one: what it was trained "
+            "on, how scans are prepared for it and what its outputs mean are not known.",
         )
     same = "Training data, loss, intensity window and patch size are as published; the file itself holds weights only."
     numbers = "The label values are those of the SuPreM template (place in its output), not those of AbdomenAtlas."

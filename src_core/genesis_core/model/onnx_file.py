@@ -245,7 +245,11 @@ def _beside(model: Model, path: Path, shape: tuple[int, ...], found: list[Parity
     card, divisor, any_size = model.card, _divisor(model.network), _any_size(model.network)
     axes = ["batch", "channel", "z", "y", "x"] if len(shape) == 3 else ["batch", "channel", "y", "x"]
     background = ["background"] if card.activation == "softmax" else []
-    outputs = [*background, *(entry.name for entry in card.structures)] or ["restored"]
+    outputs = {
+        "segmentation": [*background, *(entry.name for entry in card.structures)],
+        "restoration": ["restored"],
+        "pretraining": ["not known"] * card.network.out_channels,
+    }[card.task]
     data = path.read_bytes()
     return {
         "schema": 1,

@@ -25,6 +25,10 @@ SWIN_LICENCE = (
     "downloaded; check them before use."
 )
 AS_SCANNED = "Published training ignored the voxel spacing of its scans and cut cubes of 64 x 64 x 32 voxels (x, y, z)."
+GENESIS_ALIKE = (
+    "A file of the same network, fine-tuned from it to one output, is laid out alike and cannot be told from it: if "
+    "this is one, its output is a structure and no restored scan, and what it expects is not what this card says."
+)
 BATCH_STATISTICS = (
     "Its norm uses the batch's own statistics in evaluation too, so a result depends on what shares its batch."
 )

@@ -19,8 +19,9 @@ from genesis_core.model.published_nnunet import NNUNET
 from genesis_core.model.published_resnet import RESNET
 from genesis_core.model.published_segresnet import SEGRESNET
 from genesis_core.model.published_swin_unetr import SWIN_UNETR
-from genesis_core.model.published_unet import UNET
+from genesis_core.model.published_unet import HEAD_WEIGHT, UNET
 from genesis_core.networks.resnet_settings import BUILDS
+from genesis_core.networks.settings import UNet3DSettings
 from genesis_core.volumes.intensity import WindowIntensity
 from genesis_core.volumes.preprocessing import Preprocessing
 
@@ -33,7 +34,8 @@ class PublishedSource:
 
     name: ours. file, repository: on Hugging Face; empty where the weights are handed out elsewhere. sha256: of that
     file, where one is known. task: what it did, head and all. head: whether the file's plain last layer is of use.
-    is_it: tells from a file's contents and nesting.
+    modality: what it has learnt on, where that is more than one kind of scan. is_it: tells from a file's contents and
+    nesting.
     """
 
     name: str
@@ -52,6 +54,7 @@ class PublishedSource:
     structures: tuple[LabelEntry, ...] = ()
     notes: tuple[str, ...] = ()
     sha256: str = ""
+    modality: str = ""
 
     @property
     def place(self) -> str:
@@ -64,9 +67,11 @@ def _has_text_head(contents: Contents, _file: CheckpointFile) -> bool:
 
 
 def _restores(contents: Contents, file: CheckpointFile) -> bool:
-    """Whether it is a U-Net of one output, or none, that no program of SuPreM has fine-tuned."""
-    one_output = contents.layout.settings(contents.own()).out_channels == 1
-    return one_output and file.nested != "net" and not _has_text_head(contents, file)
+    """Whether it is a U-Net of the published size, with its one output, that no program of SuPreM has fine-tuned."""
+    own = contents.own()
+    # Without its last layer it may as well be SuPreM's, which expects other intensities, axes and spacing.
+    published = HEAD_WEIGHT in own and contents.layout.settings(own) == UNet3DSettings()
+    return published and file.nested != "net" and not _has_text_head(contents, file)
 
 
 def _has_32_outputs(contents: Contents, _file: CheckpointFile) -> bool:
@@ -105,13 +110,14 @@ def _medicalnet(depth: int) -> PublishedSource:
         head=False,
         notes=(facts.MEDICALNET_DECODER, facts.MEDICALNET_PREPARED, facts.MEDICALNET_AXES, facts.MEDICALNET_ALIKE),
         sha256=facts.ON_23_SETS.get(depth, ""),
+        modality="ct and mr",
     )
 
 
 SOURCES: tuple[PublishedSource, ...] = (
     PublishedSource(
         name="genesis_chest_ct",
-        title="Models Genesis, chest CT (Zhou et al. 2021)",
+        title="3D U-Net, most likely Models Genesis of chest CT (Zhou et al. 2021)",
         layout=UNET,
         file="self_supervised_models_genesis_unet_620.pt",
         repository="MrGiovanni/SuPreM",
@@ -124,7 +130,7 @@ SOURCES: tuple[PublishedSource, ...] = (
         task="restoration",
         loss="mean squared error of the sigmoid output",
         is_it=_restores,
-        notes=(facts.REVERSED, facts.AS_SCANNED, facts.BATCH_STATISTICS),
+        notes=(facts.REVERSED, facts.AS_SCANNED, facts.BATCH_STATISTICS, facts.GENESIS_ALIKE),
     ),
     PublishedSource(
         name="suprem_unet",

@@ -18,6 +18,7 @@ from genesis_core.networks.settings import UNet3DSettings
 ENCODER_BLOCKS = ("down_tr64", "down_tr128", "down_tr256", "down_tr512")
 DECODER_BLOCKS = ("up_tr256", "up_tr128", "up_tr64")
 HEAD = "out_tr.final_conv"
+HEAD_WEIGHT = f"{HEAD}.weight"
 
 
 def _names(_settings: UNet3DSettings) -> dict[str, str]:
@@ -40,7 +41,7 @@ def _settings(tensors: Mapping[str, Tensor]) -> UNet3DSettings:
     What the file does not tell, or tells absurdly, is taken as published (32, 1, 1).
     """
     width, in_channels = size_of(tensors, f"{ENCODER_BLOCKS[0]}.ops.0.conv1.weight", 5, default=(32, 1))
-    out_channels, _ = size_of(tensors, f"{HEAD}.weight", 5, default=(1, 0))
+    out_channels, _ = size_of(tensors, HEAD_WEIGHT, 5, default=(1, 0))
     return UNet3DSettings(
         width=width if width <= 256 else 32,
         in_channels=in_channels if in_channels <= 1024 else 1,

@@ -24,7 +24,6 @@ from genesis_core.training.together import batch_in_words, threads_here, with_pr
 if TYPE_CHECKING:
     from torch import nn
 
-    from genesis_core.model.card import ModelCard
     from genesis_core.training.loop import Training
     from genesis_core.training.stepping import Groups
     from genesis_core.training.transfer import TransferReport
@@ -149,9 +148,12 @@ def _network(
     elif source is None:
         return network, None
     else:
-        part = source.card.learnt if settings.transfer == "auto" else settings.transfer
+        learnt = source.card.learnt
+        part = learnt if settings.transfer == "auto" or learnt == "encoder" else settings.transfer
         done = start_from(network, source, part)
         sentence = done.sentence(f"model '{source.card.name}'")
+        if learnt == "encoder" and settings.transfer != "encoder":
+            sentence += " The source has learnt its encoder alone: its decoder is no better than a fresh one."
     if first:
         say("transfer", {"step": 0, "message": sentence}, None)
     freezing = settings.freezing
@@ -283,8 +285,8 @@ def _save_model(
             **seen,
         },
         metrics=figures,
-        source=None if source is None else _made_from(source),
-        source_licence=None if source is None else _licences(source),
+        source=None if source is None else source.origin,
+        source_licence=None if source is None else source.licences,
     )
     save_model(run.model, network, card)
 
@@ -293,13 +295,3 @@ def _subjects_by_part(prepared: PreparedSet, cases: Cases) -> dict[str, int]:
     """Return how many people train, and how many are held out."""
     parts = {"training": cases.training, "validation": cases.validation}
     return {part: len({prepared.cases[name].subject for name in names}) for part, names in parts.items()}
-
-
-def _made_from(card: ModelCard) -> str:
-    """Return what a model is called, and what it was made from in turn."""
-    return card.name if card.source is None else f"{card.name}, from {card.source}"
-
-
-def _licences(card: ModelCard) -> str | None:
-    """Return every licence that the weights come under: terms of what a model was made from hold for it as well."""
-    return "; ".join(dict.fromkeys(text for text in (card.licence, card.source_licence) if text)) or None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genesis_core.sampling.labelled_cache import CachedCase
 from genesis_core.sampling.labelled_preparing import prepare_cases
@@ -21,12 +21,16 @@ from genesis_core.training.run_settings import write_settings
 from genesis_core.training.saying import Say, forward
 from genesis_core.training.source_remarks import seen_before, source_remarks
 from genesis_core.training.starting_point import Start as Start
+from genesis_core.training.starting_point import network_from
 from genesis_core.training.starting_point import starting_point as starting_point
 from genesis_core.volumes.labelled.case import Case
 from genesis_core.volumes.labelled.split_file import write_split
 from genesis_core.volumes.labelled.splitting import Split, split_cases
 from genesis_core.volumes.preprocessing import Preprocessing
 from genesis_core.volumes.scans import Scan
+
+if TYPE_CHECKING:
+    from genesis_core.model.card import ModelCard
 
 SPLIT = "split.json"
 _AS_SCANNED = "as scanned"
@@ -162,22 +166,19 @@ def _planned(settings: FinetuneSettings, found: LabelledSet, plan: Plan, start: 
     source = None if start.source is None else start.source.card
     data: dict[str, Any] = {"modality": found.facts.modality, "spacing": plan.spacing or _AS_SCANNED}
     if source is not None and source.preprocessing is not None:
-        own = source.preprocessing
-        if settings.data.intensity is None and own.modality == found.facts.modality:
+        own, scans = source.preprocessing, found.facts.modality
+        # A window is in its modality's units; a rule that is fitted to each scan serves any.
+        if settings.data.intensity is None and (own.modality == scans or own.intensity.kind != "window"):
             data["intensity"] = own.intensity
             plan.reasons["data.intensity"] = "the source's: its weights were learnt on it."
+        elif settings.data.intensity is None:
+            plan.reasons["data.intensity"] = f"the usual of {scans.upper()}: the source's window is of other units."
         if not settings.is_given("data.axis_codes"):
             data["axis_codes"] = own.axis_codes
     plan.reasons["data.structures"] = _structures_in_words(found)
     if source is not None:
-        plan.reasons["transfer"] = _transfer_in_words(settings)
-    network = settings.network
-    if source is not None:
-        # A last layer of the source's own kind is for its own classes.
-        update = {"pad": True, "head": "convolution"}
-        network = source.network.model_copy(
-            update={key: v for key, v in update.items() if hasattr(source.network, key)}
-        )
+        plan.reasons["transfer"] = _transfer_in_words(settings, source)
+    network = settings.network if source is None else network_from(source)
     update = {"width": plan.width, "norm": plan.norm} if plan.norm is not None else {"width": plan.width}
     network = network.model_copy(update={key: value for key, value in update.items() if hasattr(network, key)})
     training: dict[str, Any] = {"batch_size": plan.batch_size, "max_steps": plan.steps}
@@ -210,7 +211,9 @@ def _structures_in_words(found: LabelledSet) -> str:
     return f"{text}; {everywhere}. Each is learnt where it was looked for and left open elsewhere (sigmoid)."
 
 
-def _transfer_in_words(settings: FinetuneSettings) -> str:
+def _transfer_in_words(settings: FinetuneSettings, source: ModelCard) -> str:
+    if settings.transfer == "encoder+decoder" and source.learnt == "encoder":
+        return "encoder: the source has learnt no more, though you set encoder+decoder."
     if settings.transfer != "auto":
         return f"{settings.transfer}: as you set it."
     # Zhou et al. 2021, sec. 3.2; the experience is in benchmarks/RESULTS.md, "Does pre-training help?".

@@ -19,9 +19,13 @@ def source_remarks(found: LabelledSet, start: Start) -> list[str]:
         return []
     card, said = start.source.card, []
     own = found.facts.modality
-    if card.preprocessing is not None and card.preprocessing.modality != own:
-        theirs = card.preprocessing.modality.upper()
-        said.append(f"the source was trained on {theirs}, these cases are {own.upper()}: it may help little.")
+    if card.preprocessing is not None:
+        # Some have learnt on both, which what they expect of one scan cannot tell.
+        theirs = str(card.data.get("modality", card.preprocessing.modality))
+        if own not in theirs:
+            said.append(
+                f"the source was trained on {theirs.upper()}, these cases are {own.upper()}: it may help little."
+            )
     loss, mean = card.metrics.get("loss", card.metrics.get("train_loss")), card.metrics.get("return_mean")
     if loss is not None and mean is not None and loss >= mean:
         said.append(

@@ -13,6 +13,7 @@ from genesis_core.training.finetune_settings import FinetuneSettings
 if TYPE_CHECKING:
     from genesis_core.model.card import LabelEntry, ModelCard
     from genesis_core.model.folder import Model
+    from genesis_core.networks.settings import NetworkSettings
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,31 @@ def starting_point(settings: FinetuneSettings) -> Start:
     source = None if settings.source is None else load_model(settings.source)
     if source is not None and source.card.network.dims != 3:
         raise SettingsError(f"{settings.source}: a 2D network cannot start a 3D one")
+    if source is not None and settings.rounds is None and not settings.plan:
+        _refuse_another_network(settings, source.card)
     return Start(machine, str(device), source, structures=structures)
+
+
+def network_from(source: ModelCard) -> NetworkSettings:
+    """Return the settings of the network that starts from a source: its own, but for what is the target's."""
+    # A last layer of the source's own kind is for its own classes; scans of the target have any size.
+    update = {"pad": True, "head": "convolution"}
+    return source.network.model_copy(update={key: v for key, v in update.items() if hasattr(source.network, key)})
+
+
+def _refuse_another_network(settings: FinetuneSettings, source: ModelCard) -> None:
+    """Raise SettingsError if a setting of the network was given that the source's weights do not fit."""
+    network = network_from(source)
+    # The channels are those of the cases, and weights may go on under another norm.
+    given = settings.network.model_fields_set - {"in_channels", "out_channels", "norm"}
+    # The kind first: with another one, the rest has another meaning.
+    for name in sorted(given, key=lambda one: (one != "kind", one)):
+        wanted, own = getattr(settings.network, name), getattr(network, name, "no such setting")
+        if wanted != own:
+            raise SettingsError(
+                f"network.{name} = {wanted}: what starts from {settings.source} is a network like the source's "
+                f"({network.kind}; {name}: {own}). Leave network.{name} out, or choose another source"
+            )
 
 
 def _models_before(settings: FinetuneSettings) -> tuple[tuple[Path, ...], tuple[ModelCard, ...]]:

@@ -72,8 +72,8 @@ def start_from(network: nn.Module, source: Model, part: Part, *, keep_head: bool
         theirs_first = tuple(theirs[first].shape) if first in theirs else "nothing"
         raise ModelError(
             f"model '{source.card.name}' does not fit: {len(missing)} of {len(wanted)} tensors of the {part} differ "
-            f"(first {first}: {theirs_first} against {tuple(own[first].shape)}). Use a network of its kind and "
-            "width (network.kind, network.width, network.depth)"
+            f"(first {first}: {theirs_first} against {tuple(own[first].shape)}). Leave kind, width, depth and norm of "
+            "the network to the source (network.kind, network.width, ...), or choose another source"
         )
     with torch.no_grad():
         network.load_state_dict(own)

@@ -17,10 +17,10 @@ from safetensors.numpy import load_file
 
 import genesis_core as gc
 from genesis_core.cli.main import run
-from genesis_core.errors import RunError
-from genesis_core.model.ensemble import load_ensemble
+from genesis_core.errors import ModelError, RunError
 from genesis_core.phantom.labels import LABELS
 from genesis_core.phantom.thorax import make_phantom
+from genesis_core.studies.twins import train_twins
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import read_settings
@@ -48,6 +48,14 @@ def labelled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(5):
         add_case(folder, number)
     return folder
+
+
+@pytest.fixture(scope="module")
+def source(labelled: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pre-training of one step."""
+    out = tmp_path_factory.mktemp("source") / "source"
+    settings = {"network": {"width": 2}, "training": {"precision": "float32", "threads": 1}, "validation_samples": 2}
+    return gc.pretrain(labelled / "images", out, settings=settings, max_steps=1, patch_size=(16, 24, 24)).path
 
 
 def add_case(folder: Path, number: int) -> None:
@@ -140,7 +148,8 @@ def test_a_run_killed_before_its_plan_is_planned_when_it_goes_on(
 def test_the_person_is_told_the_name_of_a_held_out_case_and_the_run_is_not(
     labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--folds", "1", "--max-steps", "1", "--patch-size", "16,24,24", "--width", "2"]
+    words = ["--folds", "1", "--max-steps", "1", "--patch-size", "16,24,24", "--width", "2", "--precision", "float32"]
+    words += ["--set", "validation_samples=2", "--set", "training.threads=1"]
     assert run(["finetune", str(labelled), "--out", str(tmp_path / "run"), *words]) == 0
     (line,) = [one for one in capsys.readouterr().out.splitlines() if one.startswith("held-out ")]
     assert line.startswith("held-out secret_patient_")
@@ -166,8 +175,17 @@ def test_folds_hold_every_case_out_once_and_are_applied_together(
     assert all(later > earlier for earlier, later in pairwise(beats))
     scores = json.loads((out / "held_out.json").read_text())
     assert len(scores["cases"]) == 5
-    models = load_ensemble(out)
+    models = gc.load_ensemble(out)
     assert len(models) == 2
+    scan = gc.read_volume(labelled / "images" / "secret_patient_0.nii.gz")
+    found = gc.segment(models, scan, overlap=0)
+    assert (found.predictions, found.labels.geometry) == (2, scan.geometry)
+    # As a source one is needed, and the message names those that can be taken.
+    with pytest.raises(ModelError, match=r"2 models, one for each fold \(folds/0/model, folds/1/model\)"):
+        gc.load_model(out)
+    with pytest.raises(ModelError, match="load_ensemble"):
+        gc.finetune(labelled, tmp_path / "next", source=out, settings=QUICK)
+    assert len(gc.load_ensemble(out / "folds" / "1")) == 1
     held_out = [
         yaml.safe_load((out / "folds" / str(k) / "run.yaml").read_text())["cases"]["validation"] for k in (0, 1)
     ]
@@ -236,15 +254,13 @@ def test_a_source_gives_its_weights_width_norm_and_intensities(labelled: Path, t
 
 
 def test_it_is_said_aloud_if_pre_training_saw_a_held_out_scan(
-    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    labelled: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {"network": {"width": 2}, "training": {"precision": "float32", "threads": 1}, "validation_samples": 2}
-    gc.pretrain(labelled / "images", tmp_path / "source", settings=settings, max_steps=1, patch_size=(16, 24, 24))
-    seen = set(gc.load_model(tmp_path / "source").card.data["seen"])
+    seen = set(gc.load_model(source).card.data["seen"])
     cases = gc.find_labelled(labelled).cases
     was_seen = {case.id: image_fingerprint(gc.read_volume(case.images[0].path)) in seen for case in cases}
     assert sorted(was_seen.values()) == [False, True, True, True, True]
-    words = ["--source", str(tmp_path / "source"), "--width", "2", "--dry-run"]
+    words = ["--source", str(source), "--width", "2", "--dry-run"]
     assert run(["finetune", str(labelled), *words]) == 0
     assert "pre-trained on 4 of the scans that are held out" in capsys.readouterr().err
     for held_out in was_seen:
@@ -253,7 +269,7 @@ def test_it_is_said_aloud_if_pre_training_saw_a_held_out_scan(
         gc.finetune(
             labelled,
             tmp_path / held_out,
-            source=tmp_path / "source",
+            source=source,
             settings={**QUICK, "network": {}, "cases": split},
             max_steps=1,
             report=heard.append,
@@ -262,16 +278,16 @@ def test_it_is_said_aloud_if_pre_training_saw_a_held_out_scan(
         assert warned == was_seen[held_out]
 
 
-def test_twins_are_trained_at_equal_budget_on_the_same_cases(
-    labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_twins_are_trained_at_equal_budget_on_the_same_cases_when_a_stopped_run_goes_on(
+    labelled: Path, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {"network": {"width": 2}, "training": {"precision": "float32", "threads": 1}, "validation_samples": 2}
-    gc.pretrain(labelled / "images", tmp_path / "source", settings=settings, max_steps=1, patch_size=(16, 24, 24))
-    config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump({**QUICK, "network": {}, "data": {"labelled": str(labelled)}}))
     out = tmp_path / "run"
-    argv = ["finetune", "--config", str(config), "--source", str(tmp_path / "source"), "--max-steps", "2"]
-    assert run([*argv, "--folds", "1", "--twins", "--out", str(out)]) == 0
+    asked: dict[str, Any] = {**QUICK, "network": {}, "twins": True}
+    gc.finetune(labelled, out, source=source, settings=asked, max_steps=2, folds=1, stop=after(30))
+    assert RunFolder(out).status().state == "stopped"
+    assert run(["finetune", "--resume", "--out", str(out), "--processes", "2"]) == 2
+    assert "twins train in one process" in capsys.readouterr().err
+    assert run(["finetune", "--resume", "--out", str(out)]) == 0
     assert "nothing can be said" in capsys.readouterr().out
     own = yaml.safe_load((out / "run.yaml").read_text())
     for name in ("scratch", "scratch_plain"):
@@ -285,6 +301,32 @@ def test_twins_are_trained_at_equal_budget_on_the_same_cases(
     assert answers["scratch"]["verdict"] == "too few subjects to tell"
 
 
+def test_each_fold_of_a_twin_has_the_steps_and_cases_of_the_runs_own(
+    labelled: Path, source: Path, tmp_path: Path
+) -> None:
+    settings = {**QUICK, "network": {}}
+    done = gc.finetune(labelled, tmp_path / "run", source=source, settings=settings, folds=2, max_hours=1e-6)
+    # As if more steps had fitted the time on a machine at rest.
+    stored = done.path / "folds" / "0" / "run.yaml"
+    values = yaml.safe_load(stored.read_text())
+    stored.write_text(yaml.safe_dump({**values, "training": {**values["training"], "max_steps": 7}}))
+    planned: list[int] = []
+
+    def hear(event: dict[str, Any]) -> None:
+        planned.extend([event["steps"]] if event["event"] == "planned" else [])
+
+    assert train_twins(done, report=hear, stop=lambda: bool(planned)) is None
+    assert planned == [7]
+    for fold in ("0", "1"):
+        own, twin = (
+            yaml.safe_load((path / "folds" / fold / "run.yaml").read_text())
+            for path in (done.path, done.path / "twins" / "scratch")
+        )
+        assert twin["training"]["max_steps"] == own["training"]["max_steps"]
+        assert twin["cases"] == own["cases"]
+        assert twin["source"] is None
+
+
 def test_only_the_structures_asked_for_are_learnt(labelled: Path, tmp_path: Path) -> None:
     settings = {**QUICK, "data": {"spacing": "as scanned", "structures": ["liver"]}}
     gc.finetune(labelled, tmp_path / "run", settings=settings, max_steps=1, folds=1)
@@ -296,7 +338,10 @@ def test_only_the_structures_asked_for_are_learnt(labelled: Path, tmp_path: Path
 def test_the_plan_is_shown_without_writing_anything(
     labelled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(["finetune", str(labelled), "--out", str(tmp_path / "run"), "--dry-run"]) == 0
+    words = ["finetune", str(labelled), "--out", str(tmp_path / "run"), "--dry-run"]
+    assert run([*words, "--spacing", "0.8,0.8,3"]) == 0
+    assert "data.spacing = 0.8 x 0.8 x 3 mm: as you set it" in capsys.readouterr().out
+    assert run(words) == 0
     shown = capsys.readouterr().out
     assert shown.index("The plan, and why:") < shown.index("data.spacing = as scanned: all") < shown.index("task: segm")
     assert "training.max_steps = 1000" in shown
@@ -329,7 +374,7 @@ def test_the_plan_says_which_structures_were_not_looked_for_everywhere(
     [
         (["--structures", "spleen"], 1, "spleen is none of the set's; it has lung_right, lung_left, liver"),
         (["--source", "nowhere"], 1, "nowhere: no such folder"),
-        (["--spacing", "-1,1,1"], 2, "spacing"),
+        (["--spacing", "-1,1,1"], 2, "greater than 0"),
     ],
 )
 def test_wrong_settings_are_named(

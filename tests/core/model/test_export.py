@@ -139,6 +139,20 @@ def test_what_one_needs_to_use_an_onnx_file_stands_beside_it(tmp_path: Path) -> 
     assert nothing_left(tmp_path / "out", "README.md", *names, *(f"{name}.json" for name in names))
 
 
+def test_a_source_to_start_from_is_not_exported_as_a_model_that_restores(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    model = load_model(save(tmp_path / "model"))
+    card = model.card.model_copy(update={"task": "pretraining", "activation": "none", "structures": ()})
+    save_model(tmp_path / "model", model.network, card)
+    export_model(tmp_path / "model", tmp_path / "copy")
+    text = (tmp_path / "copy" / "README.md").read_text()
+    assert "napari-genesis finetune LABELLED --source THIS_FOLDER" in text
+    assert "restore" not in text
+    export_model(tmp_path / "model", tmp_path / "out", onnx=True)
+    (told,) = (tmp_path / "out").glob("*.json")
+    assert json.loads(told.read_text())["output"]["channels"] == ["not known"] * 3
+
+
 def test_a_graph_that_computes_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime")
     model = save(tmp_path / "model")

@@ -15,12 +15,16 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from published_layout import published_checkpoint, published_tensors, reference_forward
+from torch import Tensor
 
 import genesis_core
 from genesis_core.errors import GenesisError, ModelError, OutputExistsError
+from genesis_core.model.checkpoint_file import CheckpointFile
 from genesis_core.model.folder import load_model
 from genesis_core.model.import_report import UnmatchedWeightsError
 from genesis_core.model.import_weights import import_weights
+from genesis_core.model.layout import recognise
+from genesis_core.model.published_sources import LAYOUTS, find_source
 
 
 def write(path: Path, content: object, new_format: bool = True) -> Path:
@@ -30,6 +34,11 @@ def write(path: Path, content: object, new_format: bool = True) -> Path:
 
 def small(**more: int) -> dict[str, torch.Tensor]:
     return published_tensors(**{"width": 4, **more})
+
+
+@pytest.fixture(scope="module")
+def published() -> dict[str, Tensor]:
+    return published_tensors()
 
 
 @pytest.fixture
@@ -71,14 +80,6 @@ def test_safetensors_files_are_read_too(tmp_path: Path) -> None:
     assert len(import_weights(tmp_path / "file.safetensors", tmp_path / "model").report.matched) == 64
 
 
-@pytest.mark.slow
-def test_the_published_size_gives_19073665_parameters_and_the_published_settings(tmp_path: Path) -> None:
-    path = write(tmp_path / "Genesis_Chest_CT.pt", published_checkpoint(published_tensors()))
-    model = import_weights(path, tmp_path / "model").model
-    assert sum(parameter.numel() for parameter in model.network.parameters()) == 19_073_665
-    assert model.card.network == genesis_core.networks.UNet3DSettings()
-
-
 def test_the_report_accounts_for_all_106_tensors(checkpoint: Path, tmp_path: Path) -> None:
     report = import_weights(checkpoint, tmp_path / "model").report
     assert (len(report.matched), len(report.not_needed)) == (64, 42)
@@ -91,12 +92,15 @@ def test_the_report_accounts_for_all_106_tensors(checkpoint: Path, tmp_path: Pat
     assert [row[:2] for row in report.rows()] == [("encoder", "32"), ("decoder", "30"), ("head", "2"), ("other", "0")]
 
 
-def test_the_card_states_everything_the_published_model_expects(checkpoint: Path, tmp_path: Path) -> None:
+def test_the_card_states_everything_the_published_model_expects(tmp_path: Path, published: dict[str, Tensor]) -> None:
+    checkpoint = write(tmp_path / "Genesis_Chest_CT.pt", published_checkpoint(published))
     imported = import_weights(checkpoint, tmp_path / "model")
     card = imported.model.card
     assert card == load_model(tmp_path / "model").card
+    assert imported.report.source.startswith("3D U-Net, most likely Models Genesis")
     assert (card.task, card.activation, card.patch_size) == ("restoration", "sigmoid", (32, 64, 64))
-    assert card.network.norm == "batch_statistics"
+    assert card.network == genesis_core.networks.UNet3DSettings()
+    assert sum(parameter.numel() for parameter in imported.model.network.parameters()) == 19_073_665
     assert card.preprocessing.axis_codes == "LPS"
     assert card.preprocessing.spacing is None
     assert (card.preprocessing.intensity.low, card.preprocessing.intensity.high) == (-1000, 1000)
@@ -104,8 +108,37 @@ def test_the_card_states_everything_the_published_model_expects(checkpoint: Path
     assert "Arizona State University" in card.source_licence
     assert imported.report.digest in card.source
     assert "spacing" in " ".join(card.notes)
+    assert "its output is a structure" in " ".join(card.notes), "fine-tuned to one output, it is laid out alike"
     assert "torch" in card.versions
     assert not imported.model.network.training
+
+
+def test_the_published_network_without_its_last_layer_is_not_taken_for_one_that_restores_chest_ct(
+    tmp_path: Path, published: dict[str, Tensor]
+) -> None:
+    headless = {name: tensor for name, tensor in published.items() if not name.startswith("out_tr")}
+    model = import_weights(write(tmp_path / "backbone.pth", headless), tmp_path / "model").model
+    # SuPreM's backbone looks just so, and expects another window, other axes and a spacing.
+    assert (model.card.task, model.card.preprocessing) == ("pretraining", None)
+    scan = genesis_core.make_phantom(0, (16, 16, 16)).volume
+    with pytest.raises(ModelError, match="trained for pretraining, not for restoration"):
+        genesis_core.restore(model, scan)
+
+
+def test_only_one_channel_in_and_one_out_at_the_published_width_is_models_genesis(
+    published: dict[str, Tensor],
+) -> None:
+    def known(tensors: dict[str, Tensor], nested: str = "state_dict") -> bool:
+        contents = recognise(tensors, LAYOUTS)
+        assert contents is not None
+        return find_source(contents, CheckpointFile(tensors, None, "", "", nested)) is not None
+
+    assert known(published)
+    assert known(published, nested="")
+    assert not known(published, nested="net"), "as programs of SuPreM nest what they have fine-tuned"
+    assert not known({**published, "down_tr64.ops.0.conv1.weight": torch.zeros(32, 4, 3, 3, 3)})
+    assert not known({**published, "out_tr.final_conv.weight": torch.zeros(2, 64, 1, 1, 1)})
+    assert not known(small())
 
 
 def test_another_number_of_classes_is_read_from_the_head(tmp_path: Path) -> None:

@@ -26,8 +26,9 @@ def test_a_published_file_is_converted_and_its_report_printed(
     printed = capsys.readouterr().out
     assert "encoder" in printed
     assert "32" in printed
-    assert "non-commercial" in printed
-    assert load_model(tmp_path / "model").card.name == "Genesis_Chest_CT"
+    card = load_model(tmp_path / "model").card
+    assert f"licence: {card.licence}" in printed
+    assert card.name == "Genesis_Chest_CT"
 
 
 def test_json_is_one_record_on_stdout(checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,9 @@ from nnunet_layout import as_saved as nnunet_file
 from suprem_layout import nested, suprem_segresnet, suprem_unet
 
 import genesis_core as gc
+from genesis_core.errors import SettingsError
+from genesis_core.model.card import ModelCard
+from genesis_core.model.folder import save_model
 from genesis_core.model.import_weights import import_weights
 from genesis_core.networks import (
     DynUNetSettings,
@@ -23,11 +26,14 @@ from genesis_core.networks import (
     ResNetSettings,
     SegResNetSettings,
     SwinUNETRSettings,
+    UNet3DSettings,
+    create_network,
 )
 from genesis_core.phantom.labels import LABELS
 from genesis_core.phantom.thorax import make_phantom
 from genesis_core.training.finetune_plan import Given, Machine, make_plan, step_memory
 from genesis_core.training.set_facts import SetFacts, StructureFacts
+from genesis_core.volumes.intensity import ZScoreIntensity
 from genesis_core.volumes.label_volume import LabelVolume, Structure
 from genesis_core.volumes.label_writing import write_labels
 from genesis_core.volumes.writing import write_volume
@@ -83,26 +89,60 @@ def test_a_published_checkpoint_starts_a_fine_tuning_with_its_preprocessing(
 
 
 @pytest.mark.parametrize(
-    ("content", "kind"),
-    [(medicalnet_file(medicalnet(10, width=4)), "resnet"), (nnunet_file(nnunet(SMALL)), "nnunet")],
+    ("content", "kind", "asked"),
+    [
+        (medicalnet_file(medicalnet(10, width=4)), "resnet", "encoder+decoder"),
+        (nnunet_file(nnunet(SMALL)), "nnunet", "encoder"),
+    ],
     ids=["medicalnet", "nnunet"],
 )
 def test_an_encoder_of_medicalnet_or_a_network_of_nnunet_starts_a_fine_tuning(
-    labelled: Path, tmp_path: Path, content: dict[str, Any], kind: str
+    labelled: Path, tmp_path: Path, content: dict[str, Any], kind: str, asked: str
 ) -> None:
     torch.save(content, tmp_path / "file.pth")
-    source = import_weights(tmp_path / "file.pth", tmp_path / "source").model.card.network
+    source = import_weights(tmp_path / "file.pth", tmp_path / "source").model.card
     out = tmp_path / "run"
-    settings = {**QUICK, "transfer": "encoder", "freezing": {"freeze": "encoder"}}
-    gc.finetune(labelled, out, source=tmp_path / "source", settings=settings, max_steps=1, folds=1)
+    settings = {**QUICK, "transfer": asked, "freezing": {"freeze": "encoder"}}
+    heard: list[dict[str, Any]] = []
+    gc.finetune(labelled, out, source=tmp_path / "source", settings=settings, max_steps=1, folds=1, report=heard.append)
     model = gc.load_model(out)
     assert (model.card.network.kind, model.card.network.width, model.card.network.pad) == (kind, 4, True)
-    assert model.card.network.input_scale == source.input_scale
+    assert model.card.network.input_scale == source.network.input_scale
+    if kind == "resnet":
+        assert model.card.preprocessing.modality == "ct"
+        assert model.card.preprocessing.intensity == ZScoreIntensity(limit=5), "what its input_scale is for"
+        assert not any("trained on MR" in event.get("message", "") for event in heard), "it has learnt on CT and MR"
+        (transfer,) = (event["message"] for event in heard if event["event"] == "transfer")
+        assert "(encoder)" in transfer, "its decoder was started at random by us"
+        assert "encoder alone" in transfer
     learnt = gc.load_model(tmp_path / "source").network.state_dict()
     weights = {name: tensor for name, tensor in model.network.state_dict().items() if name.startswith("encoder.")}
     kernels = [name for name in weights if name.endswith("convolution.weight") or ".convolutions." in name]
     assert kernels
     assert all(torch.equal(weights[name], learnt[name]) for name in kernels), "frozen, so they are still the file's"
+
+
+@pytest.mark.parametrize(
+    ("network", "said"),
+    [
+        ({"kind": "segresnet"}, r"network\.kind = segresnet.*source.*unet3d"),
+        ({"depth": 4}, r"network\.depth = 4.*depth: 3"),
+        ({"width": 16, "norm": "instance"}, r"network\.width = 16.*width: 2"),
+    ],
+    ids=["kind", "depth", "width"],
+)
+def test_another_network_than_the_sources_is_refused_and_not_replaced_in_silence(
+    labelled: Path, tmp_path: Path, network: dict[str, Any], said: str
+) -> None:
+    own = UNet3DSettings(width=2, depth=3, norm="instance")
+    card = ModelCard(
+        name="source", task="restoration", network=own, activation="sigmoid", patch_size=(16, 24, 24), schema=1
+    )
+    save_model(tmp_path / "source", create_network(own, seed=1), card)
+    settings = {**QUICK, "network": network}
+    with pytest.raises(SettingsError, match=said):
+        gc.finetune(labelled, tmp_path / "run", source=tmp_path / "source", settings=settings, max_steps=1, folds=1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_another_backbone_is_pre_trained_and_restores(labelled: Path, tmp_path: Path) -> None:

@@ -210,13 +210,6 @@ def test_prefixes_and_nesting_do_not_matter_and_the_files_name_neither(tmp_path:
     assert imported.model.card.weights_sha256 == bare.model.card.weights_sha256
 
 
-def test_a_genesis_file_is_still_one_and_does_what_it_did(tmp_path: Path) -> None:
-    path = write(tmp_path / "x.pt", published_checkpoint(published_tensors(width=4)))
-    imported = import_weights(path, tmp_path / "model")
-    assert imported.report.source.startswith("Models Genesis")
-    assert (imported.model.card.task, imported.report.published_tensors) == ("restoration", (106, 106))
-
-
 @pytest.mark.parametrize(
     ("content", "layout"),
     [

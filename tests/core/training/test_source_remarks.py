@@ -10,8 +10,8 @@ import pytest
 from genesis_core.training.source_remarks import source_remarks
 
 
-def remarks(metrics: dict[str, float], modality: str = "ct") -> list[str]:
-    card = SimpleNamespace(preprocessing=SimpleNamespace(modality=modality), metrics=metrics)
+def remarks(metrics: dict[str, float], expects: str = "ct", **data: str) -> list[str]:
+    card = SimpleNamespace(preprocessing=SimpleNamespace(modality=expects), metrics=metrics, data=data)
     start, found = (
         SimpleNamespace(source=SimpleNamespace(card=card)),
         SimpleNamespace(facts=SimpleNamespace(modality="ct")),
@@ -32,4 +32,6 @@ def test_nothing_is_said_of_what_is_not_known() -> None:
 
 
 def test_another_modality_is_named() -> None:
-    assert remarks({}, "mr") == ["the source was trained on MR, these cases are CT: it may help little."]
+    said = ["the source was trained on MR, these cases are CT: it may help little."]
+    assert remarks({}, "mr") == remarks({}, "mr", modality="mr") == said
+    assert remarks({}, "mr", modality="ct and mr") == []
