@@ -45,5 +45,9 @@ def widen_sliders(viewer: Any) -> None:
 
 
 def _widen(event: Any) -> None:
-    if reach := event.value.metadata.get(REACH_KEY):
-        event.value.contrast_limits_range = reach
+    layer = event.value
+    # Labels that napari makes of a scan have its metadata too.
+    if (reach := layer.metadata.get(REACH_KEY)) and hasattr(layer, "contrast_limits"):
+        # A layer may come with a window that reaches further, as a copy of one does.
+        low, high = layer.contrast_limits
+        layer.contrast_limits_range = (min(reach[0], low), max(reach[1], high))

@@ -1,7 +1,7 @@
 """Which series of a DICOM folder to open: a list with thumbnails, by mouse or keyboard.
 
 Arrows move, Space or Ctrl and Shift choose several, Ctrl+A all, Enter opens, Escape opens nothing. Thumbnails are
-decoded one by one while the list is already there.
+decoded one by one, in a thread, while the list is already there.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from genesis_core.errors import VolumeError
 from genesis_core.volumes.dicom.listing import SeriesRecord, thumbnail
 
 _SIDE = 96
@@ -25,7 +24,7 @@ class SeriesChoice:
 
     def __init__(self, series: Sequence[SeriesRecord], parent: Any = None) -> None:
         """Build the dialogue; it is not shown yet. The largest series that can be opened is chosen first."""
-        from qtpy.QtCore import QSize, Qt, QTimer
+        from qtpy.QtCore import QSize, Qt
         from qtpy.QtWidgets import (
             QAbstractItemView,
             QDialog,
@@ -36,8 +35,10 @@ class SeriesChoice:
             QVBoxLayout,
         )
 
+        from napari_genesis.studio.computing import LatestOnly
+
         # Series that make no scan go last.
-        self.series = sorted(series, key=lambda one: one.placed is None)
+        self.series = sorted(series, key=lambda one: one.middle is None)
         self.dialog = QDialog(parent)
         self.dialog.setWindowTitle("Open DICOM series")
         self.dialog.resize(_WIDTH, _HEIGHT)
@@ -47,7 +48,7 @@ class SeriesChoice:
         self.list.setSpacing(2)
         self.list.setWordWrap(True)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
-        self.pending = [(row, one) for row, one in enumerate(self.series) if one.placed is not None]
+        self.pending = [(row, one) for row, one in enumerate(self.series) if one.middle is not None]
         for one in self.series:
             self._add_row(one)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
@@ -65,9 +66,12 @@ class SeriesChoice:
         layout.addWidget(heading)
         layout.addWidget(self.list)
         layout.addWidget(buttons)
-        self._timer = QTimer(self.dialog)
-        self._timer.timeout.connect(self._next_thumbnail)
-        self._timer.start(0)
+        # Without a parent: its thread may outlive the dialogue by one slice.
+        self._lane = lane = LatestOnly("genesis-dicom-thumbnails")
+        lane.finished.connect(self._drawn)
+        lane.failed.connect(self._not_drawn)
+        self.dialog.finished.connect(lambda _: lane.close())
+        self._next_thumbnail()
         if self.pending:
             self.list.setCurrentRow(max(self.pending, key=lambda pair: pair[1].slices)[0])
         self.list.setFocus()
@@ -88,22 +92,26 @@ class SeriesChoice:
         blank = QPixmap(_SIDE, _SIDE)
         blank.fill(Qt.GlobalColor.black)
         item.setIcon(QIcon(blank))
-        if one.placed is None:
+        if one.middle is None:
             item.setFlags(Qt.ItemFlag.NoItemFlags)
         self.list.addItem(item)
 
     def _next_thumbnail(self) -> None:
-        if not self.pending:
-            self._timer.stop()
-            return
-        row, one = self.pending.pop(0)
-        item: Any = self.list.item(row)
-        try:
-            grey = thumbnail(one)
-        except VolumeError as problem:
-            item.setToolTip(str(problem))
-            return
-        item.setIcon(_icon(grey))
+        if self.pending:
+            one = self.pending[0][1]
+            self._lane.submit(lambda: thumbnail(one))
+
+    def _drawn(self, grey: np.ndarray[Any, Any]) -> None:
+        self._item_drawn().setIcon(_icon(grey))
+        self._next_thumbnail()
+
+    def _not_drawn(self, problem: Exception) -> None:
+        self._item_drawn().setToolTip(str(problem))
+        self._next_thumbnail()
+
+    def _item_drawn(self) -> Any:
+        row, _ = self.pending.pop(0)
+        return self.list.item(row)
 
     def _update_button(self) -> None:
         count = len(self.chosen)
@@ -140,7 +148,7 @@ def describe(one: SeriesRecord) -> str:
         lines.append(one.folder)
     if one.problem:
         lines.append(
-            f"Will be resampled: {one.problem}" if one.placed is not None else f"Cannot be opened: {one.problem}"
+            f"Will be resampled: {one.problem}" if one.middle is not None else f"Cannot be opened: {one.problem}"
         )
     return "\n".join(lines)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.volume import Geometry, Modality, Volume
+from napari_genesis.contrast import REACH_KEY
 
 LayerData = tuple[Any, dict[str, Any], str]
 Matrix = NDArray[np.float64]
@@ -153,10 +154,13 @@ def like(
         "units": tuple(state["units"])[-3:],
         "axis_labels": tuple(state["axis_labels"])[-3:],
     }
-    if origin := origin_of(state):
-        meta["metadata"] = {ORIGIN_KEY: origin}
+    kept = [ORIGIN_KEY] if origin_of(state) else []
     if kind == "image":
         meta |= {key: state[key] for key in ("contrast_limits", "colormap", "gamma") if key in state}
+        # In a window of its own, its values are not those of the scan.
+        kept += [REACH_KEY] if REACH_KEY in state["metadata"] and "contrast_limits" not in settings else []
+    if kept:
+        meta["metadata"] = {key: state["metadata"][key] for key in kept}
     return data, {**meta, **settings}, kind
 
 
@@ -174,6 +178,7 @@ def put(viewer: Any, layer_data: LayerData) -> Any:
             layer.affine = meta.get("affine", np.eye(layer.ndim + 1))
             layer.scale = meta.get("scale", np.ones(layer.ndim))
             layer.translate = meta.get("translate", np.zeros(layer.ndim))
+            layer.rotate, layer.shear = np.eye(layer.ndim), np.zeros(layer.ndim * (layer.ndim - 1) // 2)
             layer.units, layer.axis_labels = meta["units"], meta["axis_labels"]
             layer.metadata = {**layer.metadata, **meta.get("metadata", {})}
             return layer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -45,11 +46,17 @@ def open_path(path: Path) -> list[LayerData]:
         volume = read_volume(path, resample_shear=True)
         return [_image((volume,), path.stem)]
     name = path.name[: len(path.name) - len(ending)]
-    if _called_labels(path, name, ending) and (layers := _labels(path, name)):
+    called = _called_labels(path, name, ending)
+    layers, why = _labels(path, name) if called else ([], None)
+    if layers:
         return layers
     frames = read_frames(path, resample_shear=True)
-    if len(frames) == 1 and _looks_like_labels(frames[0]) and (layers := _labels(path, name)):
+    if not called and len(frames) == 1 and _looks_like_labels(frames[0]):
+        layers, why = _labels(path, name)
+    if layers:
         return layers
+    if why and len(frames) == 1:
+        frames = (replace(frames[0], notes=(*frames[0].notes, f"Shown as a scan, not as labels: {why}.")),)
     return [_image(frames, name)]
 
 
@@ -62,7 +69,7 @@ def open_series(folder: Path, uid: str, name: str) -> list[LayerData]:
     from genesis_core.volumes.dicom.series import scan_dicom_folder
     from genesis_core.volumes.reading import read_volume
 
-    volume = read_volume(folder, series=uid or None, resample_shear=True)
+    volume = read_volume(folder, series=uid, resample_shear=True)
     found = scan_dicom_folder(folder)
     drawn = [one for one in found.others if one.kind in (_RTSTRUCT, _SEGMENTATION)]
     if len(found.series) != 1 or not drawn:
@@ -98,8 +105,13 @@ def told_of(layers: list[LayerData]) -> tuple[str, ...]:
 def _called_labels(path: Path, name: str, ending: str) -> bool:
     from genesis_core.volumes.structure_names import read_sidecar, sidecar_of
 
-    called = bool(_LABEL_NAME.search(name.lower()) or _LABEL_FOLDER.fullmatch(path.parent.name.lower()))
-    return called or bool(read_sidecar(sidecar_of(path, ending)))
+    if _LABEL_NAME.search(name.lower()) or _LABEL_FOLDER.fullmatch(path.parent.name.lower()):
+        return True
+    try:
+        return bool(read_sidecar(sidecar_of(path, ending)))
+    except VolumeError:
+        # A JSON beside a scan is mostly another program's: damaged, it says nothing about labels.
+        return False
 
 
 def _looks_like_labels(volume: Volume) -> bool:
@@ -108,16 +120,19 @@ def _looks_like_labels(volume: Volume) -> bool:
     return guess_modality(volume).label_map
 
 
-def _labels(path: Path, name: str) -> list[LayerData] | None:
-    """Return the layers of a file of labels, or None if it is none: then it is shown as a scan."""
+def _labels(path: Path, name: str) -> tuple[list[LayerData], str | None]:
+    """Return the layers of a file of labels, or none and why it is no such file."""
     from genesis_core.volumes.label_reading import read_labels
+    from genesis_core.volumes.structure_names import is_unnamed
 
     try:
         labels = read_labels(path)
-    except VolumeError:
-        # Whatever is wrong with the file itself, reading it as a scan says so.
-        return None
-    return label_layers(labels, name) if len(labels.structures) <= _MOST_UNNAMED else None
+    except VolumeError as problem:
+        return [], str(problem).removeprefix(f"{path}: ").replace(f"{path.parent}{os.sep}", "").rstrip(".")
+    unnamed = sum(map(is_unnamed, labels.structures))
+    if unnamed > _MOST_UNNAMED:
+        return [], f"{unnamed:,} of its numbers have no name"
+    return label_layers(labels, name), None
 
 
 def _image(frames: tuple[Volume, ...], name: str) -> LayerData:

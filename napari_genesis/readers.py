@@ -29,7 +29,7 @@ _LOOKED_AT = 2000
 def get_reader(path: str | Sequence[str]) -> Reader | None:
     """Return `read` if every path may be a scan: a known ending, a DICOM file, or a folder that holds one."""
     paths = _paths(path)
-    return read if paths and all(_may_be_scan(one) for one in paths) else None
+    return read if paths and _may_be_scans(paths) else None
 
 
 def read(path: str | Sequence[str]) -> list[Any]:
@@ -40,7 +40,7 @@ def read(path: str | Sequence[str]) -> list[Any]:
     """
     watch_current()
     paths = _paths(path)
-    if len(paths) > 1 and all(_is_dicom_file(one) for one in paths):
+    if len(paths) > 1 and without_freezing(lambda: all(_is_dicom_file(one) for one in paths)):
         # Slices chosen together are a scan: their folder says how they belong together.
         paths = list(dict.fromkeys(one.parent for one in paths))
     layers: list[LayerData] = []
@@ -53,12 +53,20 @@ def _paths(path: str | Sequence[str]) -> list[Path]:
     return [Path(path)] if isinstance(path, str | os.PathLike) else [Path(one) for one in path]
 
 
-def _may_be_scan(path: Path) -> bool:
-    from genesis_core.volumes.formats.headers import DICOM_ENDINGS, file_ending
+def _may_be_scans(paths: Sequence[Path]) -> bool:
+    from genesis_core.volumes.formats.headers import DICOM_ENDINGS, file_ending, may_be_dicom
 
-    if path.is_dir():
-        return _holds_dicom(path)
-    return bool(file_ending(path)) or path.suffix.lower() in DICOM_ENDINGS or _is_dicom_file(path)
+    folders: list[Path] = []
+    unclear: list[Path] = []
+    for one in paths:
+        if one.is_dir():
+            folders.append(one)
+        elif not (file_ending(one) or one.suffix.lower() in DICOM_ENDINGS):
+            unclear.append(one)
+    # Of many slices without an ending only the first is opened here: the others are when they are read.
+    if not all(map(may_be_dicom, unclear)) or not all(map(_is_dicom_file, unclear[:1])):
+        return False
+    return without_freezing(lambda: all(map(_holds_dicom, folders)))
 
 
 def _is_dicom_file(path: Path) -> bool:
@@ -69,13 +77,15 @@ def _is_dicom_file(path: Path) -> bool:
 
 
 def _holds_dicom(folder: Path) -> bool:
+    from genesis_core.volumes.folder_walk import walk_folders
+
     looked = 0
-    for place, _, names in os.walk(folder):
+    for place, names in walk_folders(folder, []):
         for name in names:
             looked += 1
             if looked > _LOOKED_AT:
                 return False
-            if _is_dicom_file(Path(place, name)):
+            if _is_dicom_file(folder / place / name):
                 return True
     return False
 
@@ -92,10 +102,15 @@ def _read_file(path: Path) -> list[LayerData]:
 
 
 def _read_folder(folder: Path) -> list[LayerData]:
-    from genesis_core.volumes.dicom.listing import list_series
+    from napari.utils.notifications import show_info
 
+    from genesis_core.volumes.dicom.listing import each_series, in_order
+
+    closed: list[str] = []
     try:
-        found = without_freezing(lambda: list_series(folder))
+        found = without_freezing(lambda: in_order(each_series(folder, closed)))
+        if closed:
+            show_info(f"{folder.name}: folders that could not be opened: {'; '.join(closed)}.")
         if not found:
             raise VolumeError(f"{folder}: holds no DICOM images")
         chosen = _choose(folder, found)
@@ -119,8 +134,8 @@ def _choose(folder: Path, found: Sequence[SeriesRecord]) -> Sequence[SeriesRecor
         return found
     if napari.current_viewer() is not None:
         return choose_series(found)
-    usable = [one for one in found if one.placed is not None]
-    left = "; ".join(f"left out '{series_name(one)}': {one.problem}" for one in found if one.placed is None)
+    usable = [one for one in found if one.middle is not None]
+    left = "; ".join(f"left out '{series_name(one)}': {one.problem}" for one in found if one.middle is None)
     show_info(f"{folder.name}: {len(usable)} DICOM series are opened, all there are. {left}".strip())
     return usable
 
@@ -129,7 +144,7 @@ def _read_series(folder: Path, record: SeriesRecord) -> list[LayerData]:
     from napari_genesis.dicom_dialogue import series_name
     from napari_genesis.opening import open_series
 
-    if record.placed is None:
+    if record.middle is None:
         _refuse(folder, VolumeError(f"{record.path}: {record.problem}"))
         return []
     return _opened(record.path, lambda: open_series(record.path, record.uid, series_name(record)))

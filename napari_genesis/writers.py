@@ -1,13 +1,13 @@
 """The writers napari calls to save Image and Labels layers, with every bit of geometry, names and colours.
 
 A scan goes back onto the grid of its file: axes in its order, an oblique one where it lies in the patient. napari's
-save dialogue asks before it names an existing file, so that answer counts; where no dialogue can have asked (no
-window, or the ending was added here), an existing file is refused.
+save dialogue asks before it names an existing file, so that answer counts; where it did not ask about this very name
+(a script or plugin saves, or the ending was added afterwards), an existing file is refused.
 """
 
 from __future__ import annotations
 
-import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,9 +36,10 @@ def write_image(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
     target, overwrite = _target(path, WRITABLE_ENDINGS)
     frame = _frame_shown(data, meta) if np.ndim(data) == 4 else None
     volume = on_own_grid(data, meta, frame)
+    written = write_volume(volume, target, overwrite=overwrite)
     if frame is not None:
         show_info(f"{target.name}: the frame shown was saved, {frame} of 0 to {len(data) - 1}.")
-    return [str(write_volume(volume, target, overwrite=overwrite))]
+    return [str(written)]
 
 
 def write_labels(path: str, data: Any, meta: dict[str, Any]) -> list[str]:
@@ -75,12 +76,15 @@ def write_label_layers(path: str, layer_data: Sequence[tuple[Any, dict[str, Any]
 def _target(path: str, endings: Sequence[str]) -> tuple[Path, bool]:
     """Return where to write, and whether napari's dialogue has asked about a file that is already there."""
     named = any(path.lower().endswith(ending) for ending in endings)
-    return Path(path if named else path + endings[0]), named and _has_window()
+    target = Path(path if named else path + endings[0])
+    return target, _dialogue_named(target)
 
 
-def _has_window() -> bool:
-    widgets = sys.modules.get("qtpy.QtWidgets")
-    return bool(widgets and widgets.QApplication.instance())
+def _dialogue_named(target: Path) -> bool:
+    """Whether napari's save dialogue is what saves now, and its user chose this very name."""
+    # Writers are told nothing of who calls them. Should napari rename these two, files are refused, never lost.
+    dialogues = [frame for frame, _ in traceback.walk_stack(None) if frame.f_code.co_name == "_save_layers_dialog"]
+    return any(Path(frame.f_locals.get("filename") or "") == target for frame in dialogues)
 
 
 def on_own_grid(data: Any, meta: Mapping[str, Any], frame: int | None = None) -> Volume:

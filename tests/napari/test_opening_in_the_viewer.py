@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from napari.layers import Layer
 from napari.resources._icons import _theme_path
 from napari.utils.notifications import Notification, notification_manager
-from npe2 import PluginManager
 from qtpy.QtCore import QDir, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QDialog, QListWidget
+from qtpy.QtWidgets import QApplication, QDialog, QFileDialog, QListWidget
 
-from genesis_core.errors import OutputExistsError
-from genesis_core.volumes.dicom.listing import list_series
+from genesis_core.errors import OutputExistsError, VolumeError
+from genesis_core.volumes.dicom.listing import list_series, thumbnail
 from genesis_core.volumes.grid import same_grid
 from genesis_core.volumes.label_reading import read_labels
 from genesis_core.volumes.reading import read_volume
 from napari_genesis import layers
 from napari_genesis.dicom_dialogue import SeriesChoice
+from napari_genesis.view.windows import CT_WINDOWS
 from napari_genesis.waiting import without_freezing
 
 PICTURES = Path(__file__).resolve().parents[2] / "build" / "screenshots"
@@ -78,14 +80,27 @@ def test_the_contrast_slider_of_a_ct_reaches_lung_and_bone(viewer: Any, real_dat
     [layer] = viewer.open(real_data / "ct" / "torso_totalseg_3mm.nii.gz", plugin=PLUGIN)
     assert layer.contrast_limits == [-160, 240]
     assert layer.contrast_limits_range == [-1000, 1000]
+    layer.contrast_limits = CT_WINDOWS["Bone"].limits
+    copy = viewer.add_layer(Layer.create(*layer.as_layer_data_tuple()))
+    assert copy.contrast_limits == layer.contrast_limits == [-500, 1300]
+    assert copy.contrast_limits_range == [-1000, 1300]
 
 
 def test_of_frames_the_one_shown_is_saved(
-    viewer: Any, real_data: Path, tmp_path: Path, told: list[Notification]
+    viewer: Any, real_data: Path, tmp_path: Path, told: list[Notification], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise VolumeError("frame.nii.gz: cannot be written (No space left on device)")
+
     path = real_data / "awkward" / "fmri_4d.nii.gz"
     [layer] = viewer.open(path, plugin=PLUGIN)
     viewer.dims.set_current_step(0, 7)
+    with monkeypatch.context() as failing:
+        failing.setattr("genesis_core.volumes.writing.write_volume", full)
+        with pytest.raises(VolumeError, match="No space left"):
+            layer.save(str(tmp_path / "frame.nii.gz"), plugin=PLUGIN)
+    # Nothing is said to be saved that is not.
+    assert not [one for one in told if "was saved" in one.message]
     [written] = layer.save(str(tmp_path / "frame.nii.gz"), plugin=PLUGIN)
     again, source = read_volume(written), read_volume(path, frame=7)
     np.testing.assert_array_equal(again.array, source.array)
@@ -127,29 +142,46 @@ def test_labels_painted_on_an_oblique_scan_are_saved_on_its_grid(viewer: Any, re
     assert np.count_nonzero(labels.as_map() == 2) == 40
 
 
-def test_napari_asks_before_overwriting_and_its_answer_counts(viewer: Any, tmp_path: Path) -> None:
+def test_napari_asks_before_overwriting_and_its_answer_counts(
+    viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def typed(name: str) -> None:
+        def choose(*_: Any, filter: str, **__: Any) -> tuple[str, str]:
+            return str(tmp_path / name), next(one for one in filter.split(";;") if ".nii.gz" in one)
+
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+        viewer.window._qt_viewer._save_layers_dialog(selected=True)
+
     layer = viewer.add_image(np.zeros((4, 5, 6), np.int16), units="mm")
     path = tmp_path / "scan.nii.gz"
-    layer.save(str(path), plugin=PLUGIN)
+    typed("scan.nii.gz")
     layer.data = layer.data + 7
-    layer.save(str(path), plugin=PLUGIN)
+    typed("scan.nii.gz")
     assert read_volume(path).array.min() == 7
-    # The dialogue hands over the writer of the chosen filter; given "scan", it never asked about scan.nii.gz.
-    [writer] = [one for one in PluginManager.instance().iter_compatible_writers(["image"]) if PLUGIN in one.command]
+    layer.data = layer.data + 7
+    # Given "scan", the dialogue never asked about scan.nii.gz; nor did anybody where a script or a plugin saves.
     with pytest.raises(OutputExistsError):
-        viewer.layers.save(str(tmp_path / "scan"), selected=True, _writer=writer)
+        typed("scan")
+    for name in ("scan", "scan.nii.gz"):
+        with pytest.raises(OutputExistsError):
+            layer.save(str(tmp_path / name), plugin=PLUGIN)
+    assert read_volume(path).array.min() == 7
 
 
 def test_a_layer_of_the_same_name_is_replaced_in_place(viewer: Any, real_data: Path) -> None:
     [scan] = viewer.open(real_data / "mri" / "stroke_T1.nii.gz", plugin=PLUGIN)
     made = layers.put(viewer, layers.like(scan, scan.data[10:20], "box", start=(10, 0, 0)))
     made.contrast_limits = (5, 50)
+    made.rotate, made.shear = 30, (0.1, 0, 0)
     again = layers.put(viewer, layers.like(scan, scan.data[30:40], "box", start=(30, 0, 0)))
     assert again is made
     assert len(viewer.layers) == 2
     assert made.contrast_limits == [5, 50]
     np.testing.assert_allclose(made.translate - scan.translate, (30 * scan.scale[0], 0, 0), atol=1e-9)
     np.testing.assert_array_equal(made.data, scan.data[30:40])
+    # However the user turned the last result, this one lies on its scan.
+    whole, part = layers.volume_from_layer(scan), layers.volume_from_layer(made)
+    np.testing.assert_allclose(part.affine[:3, :3], whole.affine[:3, :3], atol=1e-9)
 
 
 def in_dialogue(act: Callable[[QDialog], None]) -> None:
@@ -193,11 +225,26 @@ def test_a_cancelled_choice_opens_nothing_and_is_no_error(
     assert told == []
 
 
-def test_the_choice_shows_thumbnails_and_what_cannot_be_opened(real_data: Path, qtbot: Any) -> None:
+def test_the_choice_shows_thumbnails_and_what_cannot_be_opened(
+    real_data: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def drawn(one: Any) -> Any:
+        threads.append(threading.current_thread())
+        if len(threads) == 2:
+            raise VolumeError("this slice cannot be decoded")
+        return thumbnail(one)
+
+    monkeypatch.setattr("napari_genesis.dicom_dialogue.thumbnail", drawn)
     choice = SeriesChoice(list_series(real_data / "dicom"))
     qtbot.addWidget(choice.dialog)
     choice.dialog.show()
     qtbot.waitUntil(lambda: not choice.pending)
+    # The window is free meanwhile, and one that fails costs no other.
+    assert threading.main_thread() not in threads
+    assert len(threads) == 5
+    assert [choice.list.item(row).toolTip() for row in range(3)] == ["", "this slice cannot be decoded", ""]
     # Of all, the one with most slices is chosen first.
     assert [one.slices for one in choice.chosen] == [51]
     choice.list.selectAll()
@@ -209,8 +256,6 @@ def test_the_choice_shows_thumbnails_and_what_cannot_be_opened(real_data: Path, 
 
 
 def test_the_window_is_painted_while_a_file_is_read(qtbot: Any) -> None:
-    import threading
-
     beats: list[int] = []
     enough = threading.Event()
 

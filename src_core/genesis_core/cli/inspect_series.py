@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from genesis_core.cli.interrupting import stopped_by_signals
 from genesis_core.cli.output import Output
-from genesis_core.errors import OutputExistsError, VolumeError
+from genesis_core.errors import OutputExistsError, SettingsError, VolumeError
 from genesis_core.volumes.dicom.choosing import SeriesRules
 
 if TYPE_CHECKING:
@@ -19,16 +22,25 @@ _COLUMNS = 6
 
 
 def run_series(folder: Path, table: Path, rules: SeriesRules, output: Output, *, overwrite: bool) -> int:
-    """List the series, apply the rules, and write the table and a sheet of thumbnails beside it."""
+    """List the series, apply the rules, and write the table and a sheet of thumbnails beside it.
+
+    Returns 0, or 130 if it was stopped before the table was written.
+    """
     from genesis_core.pictures.encoding import write_png
     from genesis_core.volumes.dicom.choosing import choose_series, write_table
-    from genesis_core.volumes.dicom.listing import list_series
+    from genesis_core.volumes.dicom.listing import each_series, in_order
 
     picture = table.with_suffix(".png")
-    for path in (table, picture):
-        if path.exists() and not overwrite:
-            raise OutputExistsError(f"{path} exists; choose another name, or replace it with --overwrite")
-    records = list_series(folder)
+    _check_outputs(table, picture, overwrite)
+    closed: list[str] = []
+    try:
+        with stopped_by_signals(), output.progress(each_series(folder, closed), "listing series") as found:
+            records = in_order(found)
+    except KeyboardInterrupt:
+        output.warn("stopped on request; no table was written")
+        return 130
+    for place in closed:
+        output.warn(f"folder not listed: {place}")
     if not records:
         raise VolumeError(f"{folder}: no DICOM series in this folder or its subfolders")
     choices = choose_series(records, rules)
@@ -46,6 +58,17 @@ def run_series(folder: Path, table: Path, rules: SeriesRules, output: Output, *,
     )
     output.say(f"next: napari-genesis pretrain {folder} --series {table} --out runs/NAME")
     return 0
+
+
+def _check_outputs(table: Path, picture: Path, overwrite: bool) -> None:
+    """Refuse what would fail only after all patients were listed."""
+    if table.suffix.lower() != ".csv":
+        raise click.UsageError(f"--series {table}: the table is written as .csv, with a picture beside it as .png")
+    if not table.parent.is_dir():
+        raise SettingsError(f"{table}: its folder does not exist; make it first")
+    for path in (table, picture):
+        if path.exists() and not overwrite:
+            raise OutputExistsError(f"{path} exists; choose another name, or replace it with --overwrite")
 
 
 def _row(record: SeriesRecord, choice: Choice) -> tuple[str, ...]:

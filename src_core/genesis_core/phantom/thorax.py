@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genesis_core.errors import SettingsError
+from genesis_core.errors import OutputExistsError, SettingsError
 from genesis_core.phantom.abdomen import make_diaphragm, paint_abdomen
 from genesis_core.phantom.cage import make_cage
 from genesis_core.phantom.canvas import Canvas, Grid
@@ -114,11 +114,14 @@ def write_phantoms(
 
     folder = Path(folder)
     (folder / "labels" if labels else folder).mkdir(parents=True, exist_ok=True)
-    paths = []
-    for i in range(count):
+    paths = [folder / f"thorax_{i:03d}.nii.gz" for i in range(count)]
+    drawn = [folder / "labels" / path.name for path in paths] if labels else []
+    if not overwrite and (there := next((path for path in (*paths, *drawn) if path.exists()), None)):
+        # Before anything is written: labels beside the scan of another seed would be wrong.
+        raise OutputExistsError(f"{there} exists; choose another folder, or ask for overwriting")
+    for i, path in enumerate(paths):
         phantom = make_phantom(seed + i, shape)
-        path = folder / f"thorax_{i:03d}.nii.gz"
         if labels:
-            write_volume(phantom.labels, folder / "labels" / path.name, overwrite=overwrite)
-        paths.append(write_volume(phantom.volume, path, overwrite=overwrite))
+            write_volume(phantom.labels, drawn[i], overwrite=overwrite)
+        write_volume(phantom.volume, path, overwrite=overwrite)
     return paths

@@ -11,6 +11,7 @@ from pathlib import Path
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.dicom.series import group_files
 from genesis_core.volumes.dicom.tags import is_dicom, read_dicom_tags
+from genesis_core.volumes.folder_walk import walk_folders
 from genesis_core.volumes.formats.headers import DICOM_ENDINGS, file_ending, may_be_dicom
 
 # The voxels of a header beside them: part of a scan, not a file to wonder about.
@@ -24,13 +25,14 @@ class Scan:
     path: its file, or its DICOM folder. relative: that path from the folder that was listed, with "/" ("." for the
     folder itself).
     series: the UID to read where a DICOM folder holds several. id: a pseudonym that does not show names, for reports
-    and events.
+    and events. uid: of the DICOM series it is, "" where its files name none; None for everything else.
     """
 
     path: Path
     relative: str
     series: str | None
     id: str
+    uid: str | None = None
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,9 @@ def survey_folder(folder: str | os.PathLike[str]) -> Survey:
     scans: list[Scan] = []
     closed: list[str] = []
     skipped = 0
-    for place, names in _walk(root, closed):
-        relative = place.relative_to(root)
+    for folder, names in walk_folders(root, closed):
+        relative = Path(folder)
+        place = root / relative
         dicom = []
         for name in names:
             path = place / name
@@ -77,30 +80,12 @@ def survey_folder(folder: str | os.PathLike[str]) -> Survey:
             elif may_be_dicom(name) and os.path.isfile(path) and is_dicom(path):
                 dicom.append(path)
             elif path.suffix.lower() in DICOM_ENDINGS:
-                scans.append(_scan(path, (relative / name).as_posix(), None))
+                scans.append(_scan(path, (relative / name).as_posix(), None, ""))
             elif path.suffix.lower() not in _COMPANIONS:
                 skipped += 1
         scans += _dicom_scans(place, relative, dicom)
     scans.sort(key=lambda scan: (scan.relative, scan.series or ""))
     return Survey(tuple(scans), skipped, tuple(sorted(closed)))
-
-
-def _walk(root: Path, closed: list[str]) -> Iterator[tuple[Path, list[str]]]:
-    """Yield each folder with the names of its files, following links to folders but not in circles."""
-    waiting: list[tuple[Path, frozenset[tuple[int, int]]]] = [(root, frozenset())]
-    while waiting:
-        place, above = waiting.pop()
-        try:
-            status = os.stat(place)
-            if (key := (status.st_dev, status.st_ino)) in above:
-                continue
-            names = sorted(name for name in os.listdir(place) if not name.startswith("."))
-        except OSError as problem:
-            closed.append(f"{place.relative_to(root).as_posix()}: {problem.strerror or problem}")
-            continue
-        folders = [name for name in names if os.path.isdir(place / name)]
-        waiting += [(place / name, above | {key}) for name in folders]
-        yield place, [name for name in names if name not in set(folders)]
 
 
 def _dicom_scans(place: Path, relative: Path, paths: list[Path]) -> Iterator[Scan]:
@@ -109,13 +94,13 @@ def _dicom_scans(place: Path, relative: Path, paths: list[Path]) -> Iterator[Sca
     lost = [file for file in files if file.kind is None and file.problem and not file.series]
     folder = group_files(place, [file for file in files if file not in lost])
     for file in lost if folder.series else (*lost, *folder.others):
-        yield _scan(file.path, (relative / file.path.name).as_posix(), None)
+        yield _scan(file.path, (relative / file.path.name).as_posix(), None, None if file.kind else file.series)
     for uid, members in folder.series.items():
         if len(members) == 1:
-            yield _scan(members[0].path, (relative / members[0].path.name).as_posix(), None)
+            yield _scan(members[0].path, (relative / members[0].path.name).as_posix(), None, uid)
         else:
-            yield _scan(place, relative.as_posix(), uid if len(folder.series) > 1 else None)
+            yield _scan(place, relative.as_posix(), uid if len(folder.series) > 1 else None, uid)
 
 
-def _scan(path: Path, relative: str, series: str | None) -> Scan:
-    return Scan(path, relative, series, scan_id(relative, series))
+def _scan(path: Path, relative: str, series: str | None, uid: str | None = None) -> Scan:
+    return Scan(path, relative, series, scan_id(relative, series), uid)

@@ -157,7 +157,10 @@ def _from_table(text: str) -> list[Structure]:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     head = lines[0] if lines else ""
     separator = max(",;\t", key=head.count)
-    rows = list(csv.reader(lines, delimiter=separator))
+    try:
+        rows = list(csv.reader(lines, delimiter=separator))
+    except csv.Error as problem:
+        raise VolumeError(f"not a table that can be read ({problem})") from None
     columns = [cell.strip().lower() for cell in rows[0]] if rows else []
     name = next((column for column in _NAME_COLUMNS if column in columns), None)
     value = next((column for column in _VALUE_COLUMNS if column in columns and column != name), None)

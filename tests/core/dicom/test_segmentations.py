@@ -94,14 +94,23 @@ def test_segments_land_on_the_voxels_they_were_drawn_on(
 
 
 @pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEGLSLossless])
-def test_a_label_map_reads_too(tmp_path: Path, scan: DicomSeries, syntax: str) -> None:
+def test_a_label_map_reads_too(tmp_path: Path, scan: DicomSeries, syntax: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_seg(tmp_path / "seg.dcm", scan, masks(), "LABELMAP", transfer_syntax_uid=syntax)
+    decode, decoded = pydicom.pixels.iter_pixels, []
+
+    def counting(dataset: Any, **more: Any) -> Any:
+        decoded.extend(more["indices"])
+        return decode(dataset, **more)
+
+    monkeypatch.setattr(pydicom.pixels, "iter_pixels", counting)
     labels = read_dicom_seg(path, scan.geometry)
     wanted = masks()
     wanted["liver"] &= ~wanted["tumour"] & ~wanted["vessel"]
     for structure in labels.structures:
         np.testing.assert_array_equal(labels.mask(structure), wanted[structure.name])
     assert len(labels.layers) == 1
+    # Every frame once, not once per structure.
+    assert len(decoded) == len(set(decoded))
 
 
 def test_fractions_count_from_one_half_and_that_is_said(tmp_path: Path, scan: DicomSeries) -> None:

@@ -94,7 +94,7 @@ def test_a_thumbnail_shows_the_middle_slice_in_the_patients_proportions(tmp_path
         picture = thumbnail(real)
         assert max(picture.shape) <= 96
         assert picture.std() > 30
-    broken = replace(one, placed=None, problem="1 slice(s) missing")
+    broken = replace(one, middle=None, problem="1 slice(s) missing")
     with pytest.raises(VolumeError, match="missing"):
         thumbnail(broken)
 
@@ -137,6 +137,10 @@ def test_of_one_study_the_thinnest_then_the_softest_is_kept() -> None:
     preferred = choose_series(records[:3], SeriesRules(kernels=("B70f",)))
     assert [choice.series for choice in preferred if choice.keep] == ["1"]
     assert all(choice.keep for choice in choose_series(records, SeriesRules(one_per_study=False)))
+    # Siemens' primary MPRAGE; of MR only the image type says that a series is reformatted.
+    primary = record(modality="MR", description="t1_mpr_sag_p2_iso", image_type="ORIGINAL PRIMARY M ND NORM")
+    assert choose_series([primary])[0].keep
+    assert not choose_series([replace(primary, image_type="DERIVED PRIMARY MPR NORM")])[0].keep
     tilted = record(problem="tilted", sheared=True)
     assert [choose_series([tilted], SeriesRules(allow_tilted=flag))[0].keep for flag in (False, True)] == [False, True]
 

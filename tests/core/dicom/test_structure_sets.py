@@ -171,10 +171,19 @@ def test_contours_of_another_scan_are_refused(tmp_path: Path) -> None:
     with pytest.raises(VolumeError, match="none of its 1 structures covers a voxel"):
         read_rtstruct(path, Geometry(GRID.shape, GRID.spacing, (500.0, 0.0, 0.0)))
     with pytest.raises(VolumeError, match="not parallel to any slices"):
-        read_rtstruct(path, Geometry(GRID.shape, GRID.spacing, GRID.origin, OBLIQUE_TURN))
+        read_rtstruct(path, TURNED)
+    # One structure drawn on an oblique view costs only itself.
+    mixed = [
+        ("a", closed(GRID, box(2, (2.5, 6.5), (2.5, 6.5)))),
+        ("slanted", closed(TURNED, box(2, (2.5, 6.5), (2.5, 6.5)))),
+    ]
+    labels = read_rtstruct(write_rtstruct(tmp_path / "RS2.dcm", mixed), GRID)
+    assert [structure.name for structure in labels.structures] == ["a"]
+    assert any("'slanted': its contours are not parallel" in note for note in labels.notes)
 
 
 OBLIQUE_TURN = (0.8, 0.0, 0.6, 0.36, 0.8, -0.48, -0.48, 0.6, 0.64)
+TURNED = Geometry(GRID.shape, GRID.spacing, GRID.origin, OBLIQUE_TURN)
 
 
 def test_other_files_and_damaged_ones_are_refused(tmp_path: Path, real_data: Path) -> None:

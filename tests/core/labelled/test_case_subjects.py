@@ -51,6 +51,14 @@ def test_a_mapping_comes_before_the_pattern_and_is_checked(tmp_path: Path) -> No
         find_labelled(tmp_path, subjects={"nobody": "y"})
 
 
+def test_the_name_of_an_image_will_do_for_its_case(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"images/p{n}_{what}.nii.gz" for n in (1, 2) for what in ("t1", "t2")))
+    touch(tmp_path, *(f"labels/p{n}.nii.gz" for n in (1, 2)))
+    found = find_labelled(tmp_path, subjects={"p1_t1": "Ann", "p2": "Bob"})
+    assert [(case.name, case.subject) for case in found.cases] == [("p1", "Ann"), ("p2", "Bob")]
+    assert not any("no case here" in note for note in found.notes)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -187,6 +187,17 @@ def test_parts_in_folders_of_their_own_are_told_apart(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize(("first", "second"), [("{}_train", "{}_val"), ("siteA/{}Tr", "siteA/{}Ts")])
+def test_cases_of_one_name_in_two_folders_keep_apart(tmp_path: Path, first: str, second: str) -> None:
+    for part in (first, second):
+        for number in (1, 2):
+            touch(tmp_path, *(f"{part.format(what)}/00{number}.nii.gz" for what in ("images", "labels")))
+    found = find_labelled(tmp_path)
+    wanted = {f"{part.format('images')}/00{number}" for part in (first, second) for number in (1, 2)}
+    assert {case.name for case in found.cases} == wanted
+    assert len({case.id for case in found.cases}) == 4
+
+
 def test_a_list_of_names_beside_the_labels_is_used(tmp_path: Path) -> None:
     images_and_labels(tmp_path, ["a"])
     (tmp_path / "label_names.csv").write_text("value,name,red,green,blue\n0,background,0,0,0\n1,liver,10,20,30\n")

@@ -223,6 +223,19 @@ def test_one_mask_per_structure_in_a_folder_per_case(tmp_path: Path) -> None:
     assert any("liver in 1 of 3 cases" in note for note in found.notes)
 
 
+def test_the_one_scan_of_each_case_is_its_image_whatever_it_is_called(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"p{n}/{name}" for n in (1, 2, 3) for name in (f"p{n}_ct.nii.gz", "segmentations/liver.nii.gz")))
+    found = find_labelled(tmp_path)
+    assert [case.images[0].path.name for case in found.cases] == ["p1_ct.nii.gz", "p2_ct.nii.gz", "p3_ct.nii.gz"]
+    assert (found.left_out, found.channels) == ((), ("image",))
+    # Names that tell modalities apart are no names of one image.
+    touch(
+        tmp_path / "two",
+        *(f"p{n}/{name}" for n, m in ((1, "ct"), (2, "mr")) for name in (f"{m}.nii.gz", "masks/a.nii.gz")),
+    )
+    assert len(find_labelled(tmp_path / "two").left_out) == 1
+
+
 def test_a_folder_of_masks_without_an_image_is_left_out(tmp_path: Path) -> None:
     totalsegmentator(tmp_path, {"s1": ["liver"], "s2": ["liver"], "s3": ["liver"]})
     (tmp_path / "s2/ct.nii.gz").unlink()

@@ -103,7 +103,7 @@ def test_lines_that_cannot_be_used_are_named_with_their_column(scans: Path) -> N
         ("image\nscans/a.nii.gz\n", "column label"),
         ("image,image,label\na,b,c\n", "'image' is there twice"),
         ("image,scan,label\na,b,c\n", "mean the same"),
-        ("image,image_t1,label\na,b,c\n", "both are there"),
+        ("image,image_t1,label\na,b.nii,c\n", "both are there"),
         ("image,label,mask_liver\na,b,c\n", "either one label map or masks"),
         ("image,label\nscans/a.nii.gz,seg/a.nrrd,extra\n", "line 2 has 3 cells"),
         ("image,label\nscans/gone.nii.gz,seg/a.nrrd\n", "line 2: column image: scans/gone.nii.gz"),
@@ -115,6 +115,20 @@ def test_a_table_that_is_none_is_refused_by_name(scans: Path, text: str, message
     with pytest.raises(VolumeError, match=message) as refused:
         find_labelled(write_table(scans / "t.csv", text))
     assert str(scans / "t.csv") in str(refused.value)
+
+
+def test_folds_and_dates_do_not_spoil_a_table(scans: Path) -> None:
+    rows = [f"scans/{name}.nii.gz,seg/{name}.nrrd,{fold},2024-01-0{fold + 1}" for fold, name in enumerate("abc")]
+    found = find_labelled(write_table(scans / "t.csv", "\n".join(["image,label,fold,scan_date", *rows])))
+    assert [(case.name, case.part) for case in found.cases] == [(f"scans/{name}", "training") for name in "abc"]
+    assert any("column fold is not used" in note for note in found.notes)
+    assert any("no cell names a scan: scan_date" in note for note in found.notes)
+    with_parts = "image,label,fold,split\nscans/a.nii.gz,seg/a.nrrd,0,train\nscans/b.nii.gz,seg/b.nrrd,1,test\n"
+    assert [case.part for case in find_labelled(write_table(scans / "t.csv", with_parts)).cases] == ["training", "test"]
+    as_part = "image,label,fold\nscans/a.nii.gz,seg/a.nrrd,train\nscans/b.nii.gz,seg/b.nrrd,test\n"
+    assert [case.part for case in find_labelled(write_table(scans / "t.csv", as_part)).cases] == ["training", "test"]
+    with pytest.raises(VolumeError, match="no cell of image_t1 names a scan"):
+        find_labelled(write_table(scans / "t.csv", "image_t1,label\nscans/a,seg/a.nrrd\n"))
 
 
 def test_a_table_in_the_folder_is_found(scans: Path) -> None:

@@ -121,5 +121,17 @@ def test_a_folder_that_is_not_labelled_is_an_error_that_says_what_is_needed(
     assert "not a labelled folder" in capsys.readouterr().err
 
 
+def test_classes_are_counted_and_it_is_said_that_nothing_learns_them_yet(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = fill(tmp_path, 4)
+    rows = [f"images/head{number:02}.nii.gz,{'sick' if number % 2 else 'well'}" for number in range(4)]
+    (root / "cases.csv").write_text("\n".join(["image,class", *rows]) + "\n")
+    assert run(["inspect", str(root / "cases.csv"), "--labelled"]) == 0
+    told = lines(capsys.readouterr().out)
+    assert any(line.split() == ["sick", "2"] for line in told)
+    assert "Nothing here learns classes yet: finetune learns what is drawn." in told
+
+
 def test_the_layouts_to_choose_from_are_those_there_are() -> None:
     assert set(get_args(Layout)) == set(LAYOUTS)

@@ -223,5 +223,7 @@ def test_phantoms_are_written_with_their_labels_and_read_back(tmp_path: Path) ->
 def test_phantoms_do_not_overwrite_what_is_there(tmp_path: Path) -> None:
     write_phantoms(tmp_path, 1, shape=(16, 16, 16))
     with pytest.raises(OutputExistsError):
-        write_phantoms(tmp_path, 1, shape=(16, 16, 16))
+        write_phantoms(tmp_path, 1, seed=5, shape=(16, 16, 16), labels=True)
+    # No labels of another phantom beside the scan that stays.
+    assert not list((tmp_path / "labels").glob("*.nii.gz"))
     assert write_phantoms(tmp_path, 1, shape=(16, 16, 16), overwrite=True)

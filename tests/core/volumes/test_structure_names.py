@@ -112,6 +112,13 @@ def test_labels_that_make_no_sense_are_refused(content: dict[str, object]) -> No
         structures_from_dataset_json(content)
 
 
+def test_a_table_with_an_endless_cell_is_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "names.csv"
+    path.write_text(f"value,name\n1,{'a' * 140_000}\n")
+    with pytest.raises(VolumeError, match=r"names\.csv: not a table"):
+        read_structure_names(path)
+
+
 def test_the_real_list_of_several_maps_is_refused_rather_than_mixed(real_data: Path) -> None:
     with pytest.raises(VolumeError, match="named twice"):
         read_structure_names(real_data / "labelled/totalseg_multiorgan/label_names.csv")

@@ -171,6 +171,9 @@ def _unfit(record: SeriesRecord, rules: SeriesRules) -> str | None:
     """Say why a series does not fit by itself, or None."""
     words = f" {record.image_type} {record.description} ".upper().replace("_", " ").replace("\\", " ")
     parts = {part for text in words.split() for part in text.split("-")}
+    if record.modality == "MR" and "MPR" not in record.image_type.upper().split():
+        # Siemens describe their primary MPRAGE as "t1_mpr_sag": of MR the image type alone tells a reformat.
+        parts.discard("MPR")
     if rules.drop_derived:
         if found := next((word for word in _SCOUTS if word in words), None):
             return f"a scout or localiser ({found.lower()})"

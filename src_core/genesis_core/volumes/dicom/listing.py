@@ -6,6 +6,7 @@ Voxels are decoded for thumbnails only. No patient's name, number or date is rea
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,10 @@ from numpy.typing import NDArray
 
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.dicom.decoding import read_voxels
-from genesis_core.volumes.dicom.placing import Placed, directions, place_slices
+from genesis_core.volumes.dicom.placing import directions, place_slices
 from genesis_core.volumes.dicom.series import DicomSeries, place_files, scan_dicom_folder
 from genesis_core.volumes.dicom.tags import DicomFile
+from genesis_core.volumes.folder_walk import walk_folders
 from genesis_core.volumes.grid import is_sheared
 from genesis_core.volumes.volume import Volume
 
@@ -35,7 +37,8 @@ class SeriesRecord:
     uid, study: UIDs, "" where unknown. modality: what the tag says ("CT"). slices: images, or frames. size: pixels
     (x, y) of a slice. spacing: (x, y, z) mm, None where the slices make no grid. thickness: mm. orientation: axial,
     coronal, sagittal, oblique, or "" where unknown. image_type: as in the tag, parts joined by " ". problem: what
-    reading it would say, without the folder, or None. sheared: it needs resampling (a tilted gantry).
+    reading it would say, without the folder, or None. sheared: it needs resampling (a tilted gantry). middle: its
+    middle slice, None where the slices make no grid; of the others nothing is kept, as there may be millions.
     """
 
     path: Path
@@ -53,26 +56,37 @@ class SeriesRecord:
     image_type: str
     problem: str | None
     sheared: bool = False
-    placed: Placed | None = field(default=None, repr=False, compare=False)
+    middle: DicomFile | None = field(default=None, repr=False, compare=False)
 
 
 def list_series(folder: str | os.PathLike[str]) -> tuple[SeriesRecord, ...]:
     """Return the image series of a folder and its subfolders, sorted by folder and UID; a bad one tells its problem.
 
-    A file whose tags are too damaged to name its series is a record of its own. Raises VolumeError if the folder does
+    Files whose tags are too damaged to name their series are together a record. Raises VolumeError if the folder does
     not exist or cannot be listed.
+    """
+    return in_order(each_series(folder, []))
+
+
+def in_order(records: Iterable[SeriesRecord]) -> tuple[SeriesRecord, ...]:
+    """Return records sorted by folder and UID."""
+    return tuple(sorted(records, key=lambda record: (record.folder, record.uid)))
+
+
+def each_series(folder: str | os.PathLike[str], closed: list[str]) -> Iterator[SeriesRecord]:
+    """Yield the records of `list_series` as they are found; links to folders are followed, but not in circles.
+
+    closed: gets the subfolders that could not be listed, each with the reason.
     """
     root = Path(folder)
     if not os.path.isdir(root):
         raise VolumeError(f"{root}: no such folder")
-    records = []
-    for place, folders, _ in os.walk(root):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        path = Path(place)
-        relative = path.relative_to(root).as_posix()
+    for relative, _ in walk_folders(root, closed):
+        path = root / relative
         for uid, files in scan_dicom_folder(path).series.items():
-            records.append(_record(path, relative, uid, files))
-    return tuple(sorted(records, key=lambda record: (record.folder, record.uid)))
+            yield _record(path, relative, uid, files)
+    if closed and closed[0].startswith(".: "):
+        raise VolumeError(f"{root}: the folder cannot be listed ({closed[0].removeprefix('.: ')})")
 
 
 def thumbnail(record: SeriesRecord) -> NDArray[np.uint8]:
@@ -83,10 +97,9 @@ def thumbnail(record: SeriesRecord) -> NDArray[np.uint8]:
     """
     from PIL import Image
 
-    if record.placed is None:
+    if record.middle is None:
         raise VolumeError(f"{record.path}: {record.problem}")
-    middle = record.placed.slices[len(record.placed.slices) // 2]
-    series = DicomSeries(record.path, place_slices(record.path, [middle]), ())
+    series = DicomSeries(record.path, place_slices(record.path, [record.middle]), ())
     array = read_voxels(series)
     low, high = _window(Volume(array, series.geometry, series.modality))
     grey = np.clip((array[0].astype(np.float64) - low) / max(high - low, 1e-9) * 255, 0, 255).round().astype(np.uint8)
@@ -138,7 +151,7 @@ def _record(path: Path, folder: str, uid: str, files: tuple[DicomFile, ...]) -> 
         orientation=_orientation(shown),
         kernel=record.kernel or _told(shown, "kernel"),
         image_type=record.image_type or _told(shown, "image type"),
-        placed=placed,
+        middle=placed.slices[len(placed.slices) // 2],
         sheared=sheared,
         problem=f"its slices are shifted by up to {placed.moved:.1f} mm (a tilted gantry): it needs resampling"
         if sheared

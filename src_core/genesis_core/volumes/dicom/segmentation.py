@@ -96,6 +96,8 @@ def _masks(
     places: Sequence[FramePlace],
 ) -> Iterator[tuple[_Segment, _Box | None]]:
     """Yield each segment's mask and the index where it starts, decoding only the frames it needs."""
+    # Every frame of a label map may show every segment: decoded once, they are kept.
+    kept = list(_decoded(dataset, path, range(len(frames)))) if kind == "LABELMAP" else None
     for segment in segments:
         if kind == "LABELMAP":
             used = list(range(len(frames)))
@@ -107,7 +109,7 @@ def _masks(
         start = np.min([places[i].start for i in used], axis=0)
         stop = np.max([places[i].stop for i in used], axis=0)
         mask = np.zeros(stop - start, dtype=bool)
-        for i, pixels in zip(used, _decoded(dataset, path, used), strict=True):
+        for i, pixels in zip(used, kept or _decoded(dataset, path, used), strict=True):
             place = places[i]
             box = tuple(slice(a - s, b - s) for a, b, s in zip(place.start, place.stop, start.tolist(), strict=True))
             # Several frames of one segment at one place add up, whatever made them.

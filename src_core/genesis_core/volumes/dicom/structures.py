@@ -48,7 +48,8 @@ def read_rtstruct(path: Path, geometry: Geometry, *, frame_of_reference: str | N
     geometry: of the scan the contours were drawn on. frame_of_reference: UID of the scan's patient space; contours in
     another one are refused.
     Returns one structure per ROI with its name and colour; overlapping ones lie in several layers. Notes say what was
-    left out: points, open and empty contours, contours beyond the grid, off its slices, or missing on slices between.
+    left out: points, open and empty contours, contours oblique to the slices, beyond the grid, off its slices, or
+    missing on slices between.
     Raises VolumeError if it is no structure set, is damaged, holds nothing that can be filled, or fits another scan.
     """
     path = Path(path)
@@ -63,6 +64,12 @@ def read_rtstruct(path: Path, geometry: Geometry, *, frame_of_reference: str | N
         if told:
             notes.append(f"'{roi.name}': {', '.join(told)} enclose no area and were ignored.")
         drawn = _draw(path, roi, geometry)
+        if drawn is None:
+            notes.append(
+                f"'{roi.name}': its contours are not parallel to any slices of the scan, as if drawn on another scan "
+                "or on an oblique view: left out."
+            )
+            continue
         notes += [f"'{roi.name}': {note}" for note in drawn.notes]
         if drawn.mask is None or not drawn.mask.any():
             notes.append(f"'{roi.name}' covers no voxel of the scan: left out.")
@@ -131,16 +138,14 @@ def _check_space(path: Path, rois: list[_Roi], frame_of_reference: str | None) -
     return []
 
 
-def _draw(path: Path, roi: _Roi, geometry: Geometry) -> Drawn:
+def _draw(path: Path, roi: _Roi, geometry: Geometry) -> Drawn | None:
+    """Return a structure filled, or None if all its contours are oblique to the scan."""
     with needs_extra(path):
         import skimage.draw  # noqa: F401
     planes = [plane_of(points, geometry) for points in roi.contours]
     oblique = sum(plane is None for plane in planes)
     if oblique == len(planes):
-        raise VolumeError(
-            f"{path}: the contours of '{roi.name}' are not parallel to any slices of the scan: they were drawn on "
-            "another scan, or on an oblique view. Give the scan they belong to"
-        )
+        return None
     drawn = fill_planes([plane for plane in planes if plane is not None], geometry)
     if oblique:
         note = f"{oblique} of {len(planes)} contours are not parallel to the slices and were left out."

@@ -7,6 +7,7 @@ as sure that is said. A new layout is one file with a `LAYOUT` and one line in `
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -60,7 +61,7 @@ def find_labelled(
     subjects: case name to subject, or a table with columns name and subject; it comes before the pattern. The result
     says what was left out and why, and what a user should know.
     Raises VolumeError if no known layout fits (listing those there are, and what was found instead), a list or table
-    cannot be read, or no image has a label.
+    cannot be read, no image has a label, or two cases share a name.
     """
     path = Path(folder_or_csv)
     if layout is not None and layout not in LAYOUTS:
@@ -84,6 +85,12 @@ def find_labelled(
         cases, told = assign_subjects(found.cases, pattern=subject_pattern, subjects=known)
     except VolumeError as problem:
         raise VolumeError(f"{path}: {problem}") from None
+    counts = Counter(case.name for case in cases)
+    if twice := sorted(name for name, count in counts.items() if count > 1):
+        raise VolumeError(
+            f"{path}: several cases are called {some(twice)}, and could not be told apart later. Give their files "
+            "names of their own, or list the cases in a table with a column name"
+        )
     ordered = tuple(sorted(cases, key=lambda case: (case.part == "test", case.name)))
     return replace(found, cases=ordered, notes=(*found.notes, *told, *suspicious_subjects(ordered)))
 

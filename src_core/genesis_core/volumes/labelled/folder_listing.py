@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import unicodedata
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.dicom.tags import is_dicom
+from genesis_core.volumes.folder_walk import walk_folders
 from genesis_core.volumes.formats.headers import file_ending, may_be_dicom
 
 
@@ -78,7 +78,7 @@ def list_folder(root: Path) -> FolderListing:
     dicom: list[str] = []
     others: list[str] = []
     closed: list[str] = []
-    for place, names in _walk(root, closed):
+    for place, names in walk_folders(root, closed):
         maybe = []
         start = "" if place == "." else f"{place}/"
         for name in names:
@@ -104,22 +104,3 @@ def stem(name: str) -> str:
 def same(name: str) -> str:
     """Return what two names must share to count as one: composed Unicode without case, as on Windows and macOS."""
     return unicodedata.normalize("NFC", name).casefold()
-
-
-def _walk(root: Path, closed: list[str]) -> Iterator[tuple[str, list[str]]]:
-    """Yield each folder, relative, with the names of its files."""
-    waiting: list[tuple[str, frozenset[tuple[int, int]]]] = [(".", frozenset())]
-    while waiting:
-        place, above = waiting.pop()
-        try:
-            status = os.stat(root / place)
-            if (key := (status.st_dev, status.st_ino)) in above:
-                continue
-            with os.scandir(root / place) as entries:
-                found = sorted((entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith("."))
-        except OSError as problem:
-            closed.append(f"{place}: {problem.strerror or problem}")
-            continue
-        start = "" if place == "." else f"{place}/"
-        waiting += [(start + name, above | {key}) for name, is_folder in found if is_folder]
-        yield place, [name for name, is_folder in found if not is_folder]

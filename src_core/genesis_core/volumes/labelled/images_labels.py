@@ -7,14 +7,15 @@ labels_tissue), with several images per case (case1_T1, case1_FLAIR) and with DI
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from shlex import quote
 
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.labelled.case import Case, LabelledFolder, Source
 from genesis_core.volumes.labelled.folder_listing import FolderListing, same, stem
 from genesis_core.volumes.labelled.label_list import naming_of
-from genesis_core.volumes.labelled.layout import Detection, Layout, label_map, make_case, some
+from genesis_core.volumes.labelled.layout import Detection, Layout, case_id, label_map, make_case, some
 from genesis_core.volumes.labelled.pairing import Pairing, pair_names
 
 _PART = r"(?:[-_ ]?(?P<part>tr|ts|va|train|training|test|testing|val|valid|validation))?"
@@ -64,11 +65,11 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
         notes.append(
             f"Labels are those in {chosen}/; {some(others)} would be taken with --labels {quote(others[0][:-1])}."
         )
-    cases: list[Case] = []
+    found: list[tuple[str, Case]] = []
     left_out: list[tuple[str, str]] = []
     pairings = [(place, _pairing(listing, place.images, place.labels)) for place in places if place.labels is not None]
     channels = next((pairing.channels for _, pairing in pairings if pairing.cases), ("",))
-    several = len({place.parent for place in places}) > 1 or len(places) > 1
+    several = len(places) > 1
     for place, pairing in pairings:
         left_out += pairing.left_out
         notes += pairing.notes
@@ -79,10 +80,11 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
         for case in pairing.cases:
             name = _full_name(place, case.name, several)
             sources = [Source(listing.root / file) for file in case.images]
-            cases.append(make_case(name, sources, label_map(Source(listing.root / case.label)), test=place.test))
+            made = make_case(name, sources, label_map(Source(listing.root / case.label)), test=place.test)
+            found.append((f"{place.images}/{case.name}", made))
     unlabelled = [place for place in places if place.labels is None]
     more, lost = _unlabelled(listing, unlabelled, channels, several)
-    cases += more
+    cases = _with_own_names([*found, *more])
     left_out += lost
     if not any(case.label for case in cases):
         told = "; ".join(f"{name}: {reason}" for name, reason in left_out[:3])
@@ -150,8 +152,8 @@ def _pairing(listing: FolderListing, images: str, labels: str) -> Pairing:
 
 def _unlabelled(
     listing: FolderListing, places: list[_Place], channels: tuple[str, ...], several: bool
-) -> tuple[list[Case], list[tuple[str, str]]]:
-    """Return the cases of folders of test images, which have no labels; other such folders are left out."""
+) -> tuple[list[tuple[str, Case]], list[tuple[str, str]]]:
+    """Return the cases, by path, of folders of test images, which have no labels; other such folders are left out."""
     cases, left_out = [], []
     for place in places:
         groups: dict[str, dict[str, str]] = {}
@@ -167,7 +169,8 @@ def _unlabelled(
                 left_out.append((f"{place.images}/{name}", f"its image {missing[0] or 'itself'} is missing"))
                 continue
             sources = [Source(listing.root / members[channel]) for channel in channels]
-            cases.append(make_case(_full_name(place, name, several), sources, None, test=True))
+            made = make_case(_full_name(place, name, several), sources, None, test=True)
+            cases.append((f"{place.images}/{name}", made))
     return cases, left_out
 
 
@@ -197,6 +200,14 @@ def _full_name(place: _Place, name: str, several: bool) -> str:
     if place.parent:
         return f"{place.parent}/{name}"
     return f"test/{name}" if place.test else name
+
+
+def _with_own_names(found: list[tuple[str, Case]]) -> list[Case]:
+    """Return the cases of (path, case); those that share a name are called by the path, with the folder of images."""
+    counts = Counter(same(case.name) for _, case in found)
+    return [
+        case if counts[same(case.name)] == 1 else replace(case, name=path, id=case_id(path)) for path, case in found
+    ]
 
 
 def _named(channels: tuple[str, ...]) -> str:

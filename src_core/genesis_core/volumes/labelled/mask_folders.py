@@ -7,7 +7,7 @@ one; the case's `annotated` says it. Source: the TotalSegmentator data set (zeno
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.labelled.case import Case, LabelledFolder, LabelSource, Source
@@ -50,6 +50,7 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
     if not found:
         raise VolumeError(f"{listing.root}: no folder of a case holds a folder of masks ({labels or 'segmentations'})")
     left_out: list[tuple[str, str]] = []
+    found = _with_one_name(found)
     channels, notes = _channels(found)
     names = sorted({name for case in found for name in case.masks})
     test, told = _test_cases(listing)
@@ -125,6 +126,16 @@ def _cases(listing: FolderListing, labels: str | None = None) -> list[_Found]:
 def _rank(place: str) -> int:
     name = same(place.rpartition("/")[2])
     return _MASKS.index(name) if name in _MASKS else len(_MASKS)
+
+
+def _with_one_name(found: list[_Found]) -> list[_Found]:
+    """Return cases that hold one scan each, called after its case (p1/p1_ct, p2/p2_ct), with one name for it."""
+    counts = Counter(same(name) for case in found for name in case.images)
+    # Where most scans share a name, or are called ct here and mr there, the name says which is meant.
+    named = any(2 * count > len(found) or name in _IMAGES for name, count in counts.items())
+    if named or any(len(case.images) > 1 for case in found):
+        return found
+    return [replace(case, images=dict(zip(["image"], case.images.values(), strict=False))) for case in found]
 
 
 def _channels(found: list[_Found]) -> tuple[list[str], list[str]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from genesis_core.errors import VolumeError
 from genesis_core.volumes.labelled.case import Case
-from genesis_core.volumes.labelled.folder_listing import same
+from genesis_core.volumes.labelled.folder_listing import same, stem
 from genesis_core.volumes.labelled.layout import some
 from genesis_core.volumes.labelled.rows import read_rows
 
@@ -74,7 +74,8 @@ def assign_subjects(
     search = _compiled(pattern) if pattern is not None else None
     found, without_mapping, without_pattern, used = [], [], [], set()
     for case in cases:
-        keys = [key for key in (same(case.name), same(case.name.rpartition("/")[2])) if key in wanted]
+        names = (case.name, case.name.rpartition("/")[2], *(stem(image.path.name) for image in case.images))
+        keys = [key for key in map(same, names) if key in wanted]
         hit = search.search(case.name) if search else None
         used |= set(keys[:1])
         if keys:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genesis_core.errors import VolumeError
+from genesis_core.volumes.formats.headers import file_ending
 from genesis_core.volumes.labelled.case import Case, LabelKind, LabelledFolder, LabelSource, Source
 from genesis_core.volumes.labelled.folder_listing import FolderListing, same, stem
 from genesis_core.volumes.labelled.label_list import named_structures, naming_of
@@ -24,8 +25,12 @@ _LABEL = ("label", "labels", "mask", "seg", "segmentation", "label_path", "mask_
 _CLASS = ("class", "class_name", "diagnosis", "category", "target")
 _SUBJECT = ("subject", "subject_id", "patient", "patient_id", "head")
 _NAME = ("name", "case", "case_id", "id")
-_PART = ("part", "split", "set", "fold")
+_PART = ("part", "split", "set")
+# Mostly the numbers of a cross-validation, which is no part of the set.
+_FOLD = "fold"
 _CHANNELS = ("image_", "scan_")
+# Columns that only begin like those of a channel or a structure.
+_NO_CHANNEL = (*_IMAGE, *_LABEL, "label_id", "image_id")
 _MASKS = ("mask_", "label_", "seg_")
 _TRAINING = ("", "training", "train", "tr", "validation", "val", "valid")
 _TEST = ("test", "testing", "ts")
@@ -96,6 +101,10 @@ def find_in_table(path: Path) -> LabelledFolder:
         naming = naming_of(listing, "labels", is_only_set=True, cases=[case.name for case in cases])
         structures, cases = naming.structures, list(naming.applied(cases))
         notes += naming.notes
+    if unused := _without_files(path.parent, rows):
+        notes.append(f"Not used, as no cell names a scan: {some(unused)}.")
+    if _FOLD in rows.columns and columns.part != _FOLD:
+        notes.append(f"The column {_FOLD} is not used: folds are made here, by subject.")
     if columns.part and any(same(row.cells[columns.part]) in _TRAINING[4:] for row in rows.rows):
         notes.append(f"Validation cases (column {columns.part}) are training cases here; the split is made by subject.")
     return LabelledFolder(
@@ -136,6 +145,8 @@ def _beside(path: Path) -> tuple[str, ...]:
 def _columns(path: Path, rows: Rows) -> _Columns:
     """Return which column is what; raises VolumeError where that is not clear."""
 
+    no_files = _without_files(path.parent, rows)
+
     def one(wanted: Sequence[str]) -> str | None:
         found = [column for column in rows.columns if column in wanted]
         if len(found) > 1:
@@ -147,17 +158,21 @@ def _columns(path: Path, rows: Rows) -> _Columns:
             (column[len(start) :], column)
             for column in rows.columns
             for start in starts
-            if column.startswith(start) and column not in (*_IMAGE, *_LABEL, "label_id", "image_id")
+            if column.startswith(start) and column not in (*_NO_CHANNEL, *no_files)
         )
 
     image, channels, label, masks = one(_IMAGE), several(_CHANNELS), one(_LABEL), several(_MASKS)
     if (image is None) == (not channels):
-        there = "none of them is there" if image is None else f"both are there ({image} and {channels[0][1]})"
+        there = f"both are there ({image} and {channels[0][1]})" if image else "none of them is there"
+        if not image and no_files:
+            there = f"no cell of {some(no_files)} names a scan"
         raise VolumeError(
             f"{path}: line 1 must name a column image, or image_<channel> for each of several; {there}. Its columns "
             f"are: {some(rows.columns, 12)}"
         )
-    class_name = one(_CLASS)
+    class_name, part = one(_CLASS), one(_PART)
+    if part is None and _FOLD in rows.columns and all(same(row.cells[_FOLD]) in _TRAINING + _TEST for row in rows.rows):
+        part = _FOLD
     if label and masks:
         raise VolumeError(f"{path}: both a column {label} and {masks[0][1]}; use either one label map or masks")
     if not (label or masks or class_name):
@@ -172,9 +187,21 @@ def _columns(path: Path, rows: Rows) -> _Columns:
         class_name,
         one(_SUBJECT),
         one(_NAME),
-        one(_PART),
+        part,
         one(("series", "series_uid")),
     )
+
+
+def _without_files(root: Path, rows: Rows) -> list[str]:
+    """Return the columns called like those of channels of which no cell names a scan, such as "scan_date"."""
+    return [
+        column
+        for column in rows.columns
+        if column.startswith(_CHANNELS)
+        and column not in _NO_CHANNEL
+        and (cells := [row.cells[column] for row in rows.rows if row.cells[column]])
+        and not any(file_ending(cell) or os.path.exists(root / cell.replace("\\", "/")) for cell in cells)
+    ]
 
 
 def _case(root: Path, row: Row, columns: _Columns) -> Case:
