@@ -14,6 +14,8 @@ install: $(STAMP)  ## make .venv with everything for use and development
 
 $(STAMP): pyproject.toml constraints.txt
 	@bash tools/require_debian.sh python
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' || \
+		{ echo "$$($(PYTHON) --version) is here, and 3.11 or 3.12 is needed: make install PYTHON=path/to/python3.12" >&2; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]"

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# Windows replaces no file that somebody has open, as a window that watches a run has for a moment: seconds between
+# tries, one in all.
+_PAUSES = (0.01, 0.04, 0.15, 0.3, 0.5)
 
 
 @contextmanager
@@ -22,9 +27,21 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        _rename(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _rename(temporary: Path, path: Path) -> None:
+    for pause in _PAUSES:
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(pause)
+    os.replace(temporary, path)
 
 
 def write_text(path: str | os.PathLike[str], text: str) -> None:

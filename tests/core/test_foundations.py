@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -115,6 +116,25 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> 
         fail()
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["file.txt"]
+
+
+def test_on_windows_a_file_that_is_being_read_is_replaced_a_moment_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "status.json"
+    write_text(path, "old")
+    waited: list[float] = []
+
+    def replace(temporary: Path, to: Path) -> None:
+        if len(waited) < 2:
+            raise PermissionError("used by another process")
+        os.replace(temporary, to)
+
+    monkeypatch.setattr("genesis_core.atomic.os", SimpleNamespace(name="nt", fsync=os.fsync, replace=replace))
+    monkeypatch.setattr("genesis_core.atomic.time", SimpleNamespace(sleep=waited.append))
+    write_text(path, "new")
+    assert path.read_text() == "new"
+    assert len(waited) == 2
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(3, "3 s"), (89, "89 s"), (120, "2 min"), (12000, "3 h 20 min")])

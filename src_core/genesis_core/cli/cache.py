@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -136,10 +138,11 @@ def move_command(settings: MoveSettings, output: Output) -> int:
         return 130
     output.record({"moved": moved.files, "bytes": moved.size, "folder": str(to.resolve())})
     output.say(f"moved {moved.files} files, {_size(moved.size)}, to {to}")
-    output.say(
-        f"use it from now on: export GENESIS_CACHE={settings.to.resolve()}  (in your shell's start-up file)\n"
-        f"or for one run: --cache {to.resolve()}  (data.cache in a settings file)"
-    )
+    root = settings.to.resolve()
+    line = f"export GENESIS_CACHE={shlex.quote(str(root))}  (in your shell's start-up file)"
+    if os.name == "nt":
+        line = f'setx GENESIS_CACHE "{root}"'
+    output.say(f"use it from now on: {line}\nor for one run: --cache {to.resolve()}  (data.cache in a settings file)")
     return 0
 
 

@@ -98,6 +98,11 @@ def _check_outputs(settings: CorruptSettings) -> None:
     for path in (settings.out, settings.contact_sheet):
         if path is None:
             continue
+        # --overwrite is meant for an earlier result; of a DICOM folder every file may be a slice.
+        if path.exists() and settings.scan.exists() and path.samefile(settings.scan):
+            raise click.UsageError(f"{path}: is the scan itself; choose another name for the result")
+        if path == settings.out and settings.scan.is_dir() and path.resolve().is_relative_to(settings.scan.resolve()):
+            raise click.UsageError(f"--out {path}: lies in the scan's folder; choose another one for the result")
         if path.exists() and not settings.overwrite:
             raise OutputExistsError(f"{path} exists: choose another name, or give --overwrite")
         if not path.resolve().parent.is_dir():

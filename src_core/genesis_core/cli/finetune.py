@@ -18,11 +18,13 @@ from genesis_core.cli.training_report import TrainingReport
 from genesis_core.errors import SettingsError
 from genesis_core.settings import dump_yaml
 from genesis_core.training.finetune_settings import FinetuneSettings, RoundSettings
+from genesis_core.training.run_folder import RunFolder
+from genesis_core.training.run_settings import read_settings
 
-# Setting of a round -> its option, as the command line hands it over.
 _TWINS_ALONE = (
-    "--twins trains in one process: leave it out, and when the run is finished call finetune --resume --twins in one"
+    "twins train in one process: say --no-twins, and when the run is finished call finetune --resume --twins in one"
 )
+# Setting of a round -> its option, as the command line hands it over.
 _ROUND = {"previous": "continued_run", "corrected": "corrected", "start": "start"}
 
 
@@ -33,7 +35,8 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
 
     if settings.out is None:
         raise click.UsageError("--out is required: say where the run shall live")
-    code = in_several(settings.out, refused=_TWINS_ALONE if settings.twins else None)
+    twins = _are_twins_wanted(settings, RunFolder(settings.out))
+    code = in_several(settings.out, refused=_TWINS_ALONE if twins else None)
     if code is not None:
         return code
     keep_freed_memory()
@@ -43,9 +46,10 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
     if is_silent():
         return 0
     if run.status().state == "stopped":
-        output.say(f"go on with: napari-genesis finetune --resume --out {run.path}")
+        again = "--resume --twins" if settings.twins else "--resume"
+        output.say(f"go on with: napari-genesis finetune {again} --out {run.path}")
         return 130
-    if settings.twins:
+    if twins:
         from genesis_core.studies.twins import train_twins
         from genesis_core.training.rounds import refuse_twins
 
@@ -63,6 +67,19 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
     _show_rounds(run.path, output)
     output.say(f"next: napari-genesis segment SCAN --model {run.path} --out segmented")
     return 0
+
+
+def _are_twins_wanted(settings: FinetuneSettings, run: RunFolder) -> bool:
+    """Whether twins follow: as said now, else as was said when the run was begun that goes on.
+
+    Raises click.UsageError, before any training, if there is no source whose worth they could tell.
+    """
+    stored = read_settings(run) if settings.resume != "no" and run.is_run else None
+    known = stored if isinstance(stored, FinetuneSettings) else settings
+    twins = settings.twins if settings.is_given("twins") else known.twins
+    if twins and settings.source is None and known.source is None and settings.rounds is None and known.rounds is None:
+        raise click.UsageError("twins tell whether a source helped, and there is none: leave --twins (twins) out")
+    return twins
 
 
 def _show_rounds(run: Path, output: Output) -> None:

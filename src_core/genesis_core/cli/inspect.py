@@ -10,6 +10,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 from genesis_core.cli.inspect_groups import HEADINGS, Groups
 from genesis_core.cli.inspect_labelled import OPTIONS, LabelledOptions, labelled_hint, run_labelled
 from genesis_core.cli.inspect_series import run_series
@@ -56,6 +58,8 @@ def run(settings: InspectSettings, output: Output) -> int:
 
     threads = settings.threads or min(os.cpu_count() or 1, _MOST_THREADS)
     if settings.labelled.asked:
+        if settings.series is not None:
+            raise click.UsageError("--series tells the DICOM series of unlabelled scans: leave out what is of labels")
         return run_labelled(settings.scans, settings.labelled, output, threads=threads, fresh=settings.fresh)
     if settings.series is not None:
         return run_series(settings.scans, settings.series, settings.rules, output, overwrite=settings.overwrite)

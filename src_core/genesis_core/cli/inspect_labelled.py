@@ -203,6 +203,7 @@ def _show_classes(classes: dict[str, int], output: Output) -> None:
     if classes:
         output.say("")
         output.table(("class", "cases"), [(name, str(count)) for name, count in classes.items()])
+        _say(output, "Nothing here learns classes yet: finetune learns what is drawn.", "")
 
 
 def _show_problems(problems: Sequence[Problem], check: LabelledCheck, output: Output) -> None:

@@ -7,6 +7,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 130 stopped on request.
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -99,6 +100,13 @@ def _report(problem: Exception) -> int:
     if isinstance(problem, OSError):
         click.echo(f"error: {problem.strerror or problem}: {problem.filename or 'no file named'}", err=True)
         return 1
+    if isinstance(problem, MemoryError):
+        click.echo(
+            f"error: not enough memory ({problem or 'no size named'}). Lower what is held at once (--threads, "
+            "--batch-size, --patch-size), use smaller scans, or close other programs",
+            err=True,
+        )
+        return 1
     text = f"{type(problem).__name__}: {problem}"
     click.echo(f"error: {text}\nThis is a defect of napari-genesis; run again with --debug and report it.", err=True)
     return 1
@@ -114,4 +122,8 @@ def _silence_broken_pipe() -> int:
 
 def main() -> NoReturn:
     """Entry point of the console script and of `python -m genesis_core`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A name that is not valid UTF-8, or a sign that a pipe's encoding lacks, ends no command.
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(run(sys.argv[1:]))

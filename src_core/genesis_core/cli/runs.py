@@ -123,24 +123,34 @@ def show_command(settings: RunSettings, output: Output) -> None:
 
 
 def stop_command(settings: StopSettings, output: Output) -> int:
-    """Ask a run to stop and wait until its checkpoint is written; 1 if it does not answer in time."""
+    """Ask a run, or its twin, to stop and wait until its checkpoint is written; 1 if it does not answer in time."""
     run = RunFolder.open(settings.run)
-    status = run.status()
-    if not status.is_alive:
+    alive = _in_training(run)
+    if alive is None:
+        status = run.status()
+        output.record({"event": "stop", "run": run.name, "state": status.word, "step": status.step, "asked": False})
         output.say(f"{run.name} is not running ({status.word})")
         return 0
-    run.ask_to_stop()
-    output.say(f"asked {run.name} to stop; it finishes its step and writes a checkpoint")
+    name = run.name if alive.path == run.path else f"the twin {alive.name} of {run.name}"
+    alive.ask_to_stop()
+    output.say(f"asked {name} to stop; it finishes its step and writes a checkpoint")
     end = time.monotonic() + settings.wait
-    while time.monotonic() < end:
-        status = run.status()
-        if not status.is_alive:
-            output.say(f"{run.name} is {status.word} at step {status.step}")
-            return 0
+    while (status := alive.status()).is_alive and time.monotonic() < end:
         time.sleep(0.2)
+    output.record({"event": "stop", "run": run.name, "state": status.word, "step": status.step, "asked": True})
+    if not status.is_alive:
+        output.say(f"{name} is {status.word} at step {status.step}")
+        return 0
     if settings.wait:
-        output.warn(f"{run.name} has not stopped yet; it will, after its current step")
+        output.warn(f"{name} has not stopped yet; it will, after its current step")
     return 1 if settings.wait else 0
+
+
+def _in_training(run: RunFolder) -> RunFolder | None:
+    """Return what a process works on now: the run, or, when that is finished, one of its twins."""
+    twins = run.path / "twins"
+    runs = [run, *(list_runs(twins) if twins.is_dir() else ())]
+    return next((one for one in runs if one.status().is_alive), None)
 
 
 def resume_command(settings: RunSettings, output: Output) -> int:
@@ -161,7 +171,7 @@ def resume_command(settings: RunSettings, output: Output) -> int:
 def delete_command(settings: DeleteSettings, output: Output) -> int:
     """Delete a run that is not running, after asking."""
     run = RunFolder.open(settings.run)
-    if run.status().is_alive:
+    if _in_training(run) is not None:
         raise RunError(f"{run.path} is running: stop it first (napari-genesis runs stop {run.path})")
     if not settings.yes:
         if not sys.stdin.isatty():
@@ -169,6 +179,7 @@ def delete_command(settings: DeleteSettings, output: Output) -> int:
         if not click.confirm(f"Delete {run.path} with its checkpoints and its model?", err=True):
             return 1
     shutil.rmtree(run.path)
+    output.record({"event": "deleted", "path": str(run.path)})
     output.say(f"deleted {run.path}")
     return 0
 

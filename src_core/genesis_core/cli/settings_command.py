@@ -60,14 +60,19 @@ def settings_command(
                     _assign(values, keys.get(spelling, spelling), value)
             if prepare:
                 values = prepare(values)
-            settings = validate(model, values, where=f"napari-genesis {name}" if not config else str(config))
+            # A wrong value may be the file's or an option's: both are named.
+            where = f"napari-genesis {name} --config {config}" if config else f"napari-genesis {name}"
+            settings = validate(model, values, where=where)
         except GenesisError as problem:
             raise click.UsageError(_as_typed(str(problem), typed_as)) from problem
         if dry_run and plan is not None:
             plan(settings, output)
             return 0
         if dry_run:
-            click.echo(dump_yaml(settings.model_dump(mode="json")), nl=False)
+            resolved = settings.model_dump(mode="json")
+            output.record({"settings": resolved})
+            if not as_json:
+                click.echo(dump_yaml(resolved), nl=False)
             return 0
         return run(settings, output) or 0
 
@@ -145,10 +150,11 @@ def _option(typed: str, variable: str, field: FieldInfo, flag_value: str | None)
 
 
 def _choices(kind: Any) -> list[str]:
-    for part in (kind, *get_args(kind)):
-        if get_origin(part) is Literal:
-            return [str(choice) for choice in get_args(part)]
-    return []
+    """Return all that may be typed, where that is a few words; nothing where a number, say, does as well."""
+    parts = [kind] if get_origin(kind) is Literal else [part for part in get_args(kind) if part is not type(None)]
+    if any(get_origin(part) is not Literal for part in parts):
+        return []
+    return [str(choice) for part in parts for choice in get_args(part)]
 
 
 def _metavar(kind: Any) -> str:

@@ -73,7 +73,8 @@ def run_demo(settings: DemoSettings, say: Say, report: Callable[[dict[str, Any]]
     """Run everything and return the path of report.html.
 
     say: receives one sentence per part. report: receives the events of the training.
-    Raises OutputExistsError if the folder holds anything and `overwrite` is not set, or anything that is not a demo's.
+    Raises OutputExistsError if the folder holds anything and `overwrite` is not set, or anything that is not a demo's;
+    KeyboardInterrupt where one of the trainings was asked to stop.
     """
     from genesis_core.studies.demo_report import write_report
 
@@ -96,6 +97,8 @@ def run_demo(settings: DemoSettings, say: Say, report: Callable[[dict[str, Any]]
     with _timed(seconds, "pre-training"):
         say(f"pre-training for {settings.minutes:g} minutes")
         run = _pretrain(data, out / "run", settings, collect)
+    if run.status().state == "stopped":
+        raise KeyboardInterrupt
     with _timed(seconds, "restoring"):
         scan, held_out = _scan_to_show(data, run)
         say(f"restoring {'a held-out scan' if held_out else 'a scan'}")

@@ -33,8 +33,8 @@ def write_report(result: DemoResult, contact_sheet: Path, path: Path) -> None:
     parts = [
         _head(result, validations, steps),
         _curves(result, validations, steps),
-        _triplets(result),
-        _whole_scan(result),
+        _triplets(result, held_out="loss" in validations[-1]),
+        _scan(result),
         *([transfer_section(result.transfer)] if result.transfer is not None else []),
         _contact_sheet(contact_sheet),
         _figures_table(result, validations, steps),
@@ -106,7 +106,7 @@ def _curves(result: DemoResult, validations: list[dict[str, Any]], steps: list[d
     )
 
 
-def _triplets(result: DemoResult) -> str:
+def _triplets(result: DemoResult, *, held_out: bool) -> str:
     first, last = read_preview(result.run, "first"), read_preview(result.run, "last")
     middle = last["original"].shape[1] // 2
     rows = []
@@ -131,11 +131,11 @@ def _triplets(result: DemoResult) -> str:
     picture = sheet(
         rows, footer=_footer(result) + f" Difference: blue -{_LIMIT:g} to red +{_LIMIT:g} of the range.", tile_width=170
     )
+    which = "the network never trained on" if held_out else "of the scans that were trained on (none is held out)"
     return (
         "<h2>Original, corrupted, restored</h2>"
         f'<img alt="sub-volumes: original, corrupted, untrained, restored, difference" src="{data_uri(picture)}">'
-        "<p>Sub-volumes the network never trained on, their central slices. Only the second picture of each row was "
-        "given to it.</p>"
+        f"<p>Sub-volumes {which}, their central slices. Only the second picture of each row was given to it.</p>"
     )
 
 
@@ -155,7 +155,7 @@ def _footer(result: DemoResult) -> str:
     return "Synthetic thorax CT, no person." if result.settings.data is None else "Your own scans."
 
 
-def _whole_scan(result: DemoResult) -> str:
+def _scan(result: DemoResult) -> str:
     restoration, scan = result.restoration, result.shown
     low, high = restoration.window
     limit = _LIMIT * (high - low)
@@ -178,10 +178,10 @@ def _whole_scan(result: DemoResult) -> str:
     )
     figures = restoration.metrics
     return (
-        f"<h2>A whole scan, restored window by window</h2>"
+        "<h2>The middle of a scan, restored window by window</h2>"
         f'<img alt="scan, restored scan and residual" src="{data_uri(picture)}">'
-        f"<p>{escape(result.scan_name)}: MSE {figures['mse']:.5f}, PSNR {figures['psnr']:.1f} dB, SSIM "
-        f"{figures['ssim']:.3f}. "
+        f"<p>{escape(result.scan_name)}, {' x '.join(map(str, scan.shape))} voxels (z, y, x): MSE "
+        f"{figures['mse']:.5f}, PSNR {figures['psnr']:.1f} dB, SSIM {figures['ssim']:.3f}. "
         f"<small>{escape(restoration.notes[-1])}</small></p>"
     )
 

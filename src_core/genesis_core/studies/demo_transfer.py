@@ -78,6 +78,7 @@ def learn_and_test(
     """Fine-tune on the training scans, segment the test scans, and evaluate them.
 
     labelled: as `make_labelled_set` makes it. out: folder of the demo, for segmenter/, segmented/ and evaluation/.
+    Raises KeyboardInterrupt if the training was asked to stop.
     """
     from genesis_core.inference.segment import segment
     from genesis_core.model.folder import load_model
@@ -108,6 +109,8 @@ def learn_and_test(
         seed=seed,
         report=report,
     )
+    if run.status().state == "stopped":
+        raise KeyboardInterrupt
     model = load_model(run.path)
     segmented = out / "segmented"
     segmented.mkdir(exist_ok=True)

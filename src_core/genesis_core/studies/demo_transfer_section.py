@@ -37,9 +37,10 @@ def transfer_section(transfer: Transfer) -> str:
     return (
         f"<h2>Then it learnt to segment, from {transfer.training} labelled scans</h2>"
         f'<img alt="scan, reference and prediction" src="{data_uri(_picture(transfer))}">'
-        f"<p>The pre-trained encoder and decoder were the start; all layers were then trained for a minute or less. "
-        f"Means over {count} scans that neither training saw. Whether pre-training helped is a question for "
-        "<code>--source</code> against none at equal budget, over several seeds; this demo does not ask it.</p>"
+        "<p>The pre-trained encoder and decoder were the start; all layers were then trained for "
+        f"{transfer.run.status().step} steps. Means over {count} scans that neither training saw. Whether pre-training "
+        "helped is a question for <code>--source</code> against none at equal budget, over several seeds; this demo "
+        "does not ask it.</p>"
         f"{table}<p><small>Every figure, and the worst cases pictured: evaluation/report.html.</small></p>"
     )
 

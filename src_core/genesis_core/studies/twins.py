@@ -20,8 +20,9 @@ from genesis_core.training.events import Event
 from genesis_core.training.finetune import run_finetuning
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.held_out import FILE, HeldOut, read_scores
+from genesis_core.training.round_chain import ROUND
 from genesis_core.training.run_folder import RunFolder
-from genesis_core.training.run_settings import read_settings
+from genesis_core.training.run_settings import read_settings, write_settings
 
 REPORT = "twins.json"
 # Name of a twin, and what sets it apart in words.
@@ -82,11 +83,10 @@ def train_twins(
     answers = []
     for name in TWINS:
         twin = RunFolder(run.path / "twins" / name)
-        if not twin.is_run:
-            twin.path.parent.mkdir(exist_ok=True)
-            if report:
-                report({"event": "twin", "twin": name, "message": f"twin {TWINS[name]}"})
-        done = run_finetuning(_twin_settings(settings, twin.path, name), report=report, stop=stop)
+        if not twin.is_run and report:
+            report({"event": "twin", "twin": name, "message": f"twin {TWINS[name]}"})
+        _begin(twin, run, name)
+        done = run_finetuning(FinetuneSettings(out=twin.path, resume="yes"), report=report, stop=stop)
         scores = read_scores(done.path / FILE)
         if done.status().state != "finished" or scores is None:
             return None
@@ -129,11 +129,26 @@ def _mean(dice: dict[str, float | None]) -> float | None:
     return fmean(values) if values else None
 
 
-def _twin_settings(settings: FinetuneSettings, out: Path, name: str) -> FinetuneSettings:
-    if RunFolder(out).is_run:
-        return FinetuneSettings(out=out, resume="yes")
-    # Seed and cases are the run's, so the very same subjects are held out, in the very same folds.
-    update: dict[str, Any] = {"source": None, "out": out, "resume": "no", "twins": False}
+def _begin(twin: RunFolder, run: RunFolder, name: str) -> None:
+    """Write the settings of a twin and of its folds, as far as they are not there yet; it then goes on with them.
+
+    A fold takes the steps that the run's own took: under a time budget it would else time itself anew.
+    """
+    folds = sorted(fold.relative_to(run.path) for fold in run.path.glob("folds/*") if RunFolder(fold).is_run)
+    for part in (Path(), *folds):
+        made = RunFolder(twin.path / part)
+        if not made.is_run:
+            settings = read_settings(RunFolder(run.path / part))
+            assert isinstance(settings, FinetuneSettings)
+            RunFolder.create(made.path)
+            write_settings(made, _twin_settings(settings, name))
+    if (run.path / ROUND).is_file() and not (twin.path / ROUND).exists():
+        # Who is held out where: cases may have come into the folder since.
+        write_text(twin.path / ROUND, (run.path / ROUND).read_text(encoding="utf-8"))
+
+
+def _twin_settings(settings: FinetuneSettings, name: str) -> FinetuneSettings:
+    update: dict[str, Any] = {"source": None, "twins": False}
     if name == "scratch_plain":
         update["augmentation"] = settings.augmentation.model_copy(update={"recipe_probability": 0.0})
     return settings.model_copy(update=update)

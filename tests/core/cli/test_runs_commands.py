@@ -13,6 +13,7 @@ from genesis_core.model.card import ModelCard
 from genesis_core.model.folder import load_model, save_model
 from genesis_core.networks import UNet3DSettings, create_network
 from genesis_core.studies.run_comparison import NOT_SET, as_text, differences, flat_settings
+from genesis_core.training.run_folder import RunFolder
 from genesis_core.volumes.preprocessing import Preprocessing
 
 
@@ -100,3 +101,24 @@ def test_the_list_names_the_best_figure_of_each_run(runs: Path, capsys: pytest.C
         "lung": ("loss", 0.02),
         "liver": ("Dice", 0.83),
     }
+
+
+def test_a_run_whose_twin_is_in_training_is_stopped_and_not_deleted(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    twin = RunFolder.create(runs / "liver" / "twins" / "scratch")
+    twin.settings_file.write_text((runs / "liver" / "run.yaml").read_text())
+    twin.set_status("running", 3, 10)
+    assert run(["runs", "delete", str(runs / "liver"), "--yes"]) == 1
+    assert "stop it first" in capsys.readouterr().err
+    assert twin.is_run
+    assert run(["runs", "stop", str(runs / "liver"), "--wait", "0", "--json"]) == 0
+    told = capsys.readouterr()
+    assert json.loads(told.out)["state"] == "running"
+    assert "asked the twin scratch of liver to stop" in told.err
+    assert twin.stop_file.exists()
+    twin.set_status("stopped", 3, 10)
+    assert run(["runs", "stop", str(runs / "liver"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["state"] == "finished"
+    assert run(["runs", "delete", str(runs / "liver"), "--yes", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"event": "deleted", "path": str(runs / "liver")}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,7 @@ from click.testing import CliRunner
 from genesis_core.cli.main import run as run_line
 from genesis_core.cli.output import Output
 from genesis_core.cli.settings_command import settings_command
-from genesis_core.settings import Settings, Size3, setting
+from genesis_core.settings import Settings, Size3, Spacing3, setting
 
 
 class Inner(Settings):
@@ -27,6 +28,7 @@ class Outer(Settings):
     patch: Size3 = setting((8, 16, 16), "Size of a sub-volume.", unit="voxels")
     again: Literal["no", "yes", "auto"] = setting("no", "Whether to go on.")
     flag: bool = setting(False, "Whether to wave.")
+    spacing: Spacing3 | Literal["as scanned"] | None = setting(None, "How fine.", unit="mm")
     inner: Inner = setting(Inner(), "A group.")
 
 
@@ -47,6 +49,7 @@ def make(seen: list[Outer]) -> click.Command:
             "--patch": "patch",
             "--again": "again",
             "--flag": "flag",
+            "--spacing": "spacing",
             "--steps": "inner.steps",
         },
         flag_values={"--again": "yes"},
@@ -84,6 +87,12 @@ def test_a_choice_can_be_a_flag_with_a_value() -> None:
     assert run("--flag").flag is True
 
 
+def test_a_word_beside_numbers_leaves_the_numbers_to_be_typed() -> None:
+    assert run("--spacing", "0.8,0.8,3").spacing == (0.8, 0.8, 3.0)
+    assert run("--spacing", "as scanned").spacing == "as scanned"
+    assert "--spacing X,Y,Z" in CliRunner().invoke(make([]), ["--help"]).stdout
+
+
 def test_sizes_are_typed_with_commas_or_as_one_number() -> None:
     assert run("--patch", "2,3,4").patch == (2, 3, 4)
     assert run("--patch", "5").patch == (5, 5, 5)
@@ -93,6 +102,17 @@ def test_dry_run_prints_settings_that_can_be_read_again(tmp_path: Path) -> None:
     result = CliRunner().invoke(make([]), ["scan.nii", "--steps", "3", "--dry-run"])
     assert result.exit_code == 0
     assert Outer(**yaml.safe_load(result.stdout)) == Outer(scan=Path("scan.nii"), inner=Inner(steps=3))
+
+
+def test_a_dry_run_for_programs_is_one_json_line(tmp_path: Path) -> None:
+    result = CliRunner().invoke(make([]), ["scan.nii", "--steps", "3", "--dry-run", "--json"])
+    assert Outer(**json.loads(result.stdout)["settings"]) == Outer(scan=Path("scan.nii"), inner=Inner(steps=3))
+
+
+def test_a_wrong_option_beside_a_file_is_not_blamed_on_the_file(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("mode: slow\n")
+    result = CliRunner().invoke(make([]), ["--config", str(tmp_path / "config.yaml"), "--steps", "0"])
+    assert f"napari-genesis try --config {tmp_path / 'config.yaml'}: 'inner.steps' = '0'" in result.stderr
 
 
 def test_help_tells_unit_bounds_default_and_an_example() -> None:

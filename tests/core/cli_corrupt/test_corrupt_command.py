@@ -205,3 +205,17 @@ def test_a_dry_run_prints_the_settings_and_writes_nothing(
     assert run(["corrupt", str(scan), "--out", str(tmp_path / "x.mha"), "--seed", "9", "--dry-run"]) == 0
     assert "seed: 9" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_scan_is_never_replaced_by_its_corruption(
+    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = scan.read_bytes()
+    link = tmp_path / "link.nii.gz"
+    link.symlink_to(scan)
+    for given in (scan, link):
+        assert run(["corrupt", str(given), "--out", str(scan), "--overwrite"]) == 2
+        assert "is the scan itself" in capsys.readouterr().err
+    assert run(["corrupt", str(scan.parent), "--out", str(scan), "--overwrite"]) == 2
+    assert "lies in the scan's folder" in capsys.readouterr().err
+    assert scan.read_bytes() == before

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genesis_core.cli.main import run as run_command
 from genesis_core.studies.twins import compare_twins
 from genesis_core.training.held_out import HeldOut
 
@@ -50,3 +53,11 @@ def test_exchanging_the_two_turns_the_answer_around(pairs: list[tuple[float, flo
     assert one.difference == pytest.approx(-other.difference)
     turned = {"helps": "hurts", "hurts": "helps"}
     assert one.verdict == turned.get(other.verdict, other.verdict)
+
+
+def test_twins_without_a_source_are_refused_before_anything_is_trained(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(["finetune", str(tmp_path), "--out", str(tmp_path / "run"), "--twins"]) == 2
+    assert "there is none: leave --twins" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
