@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from genesis_core.corruptions.corruption import Planes
 from genesis_core.corruptions.draw import Draw
 from genesis_core.corruptions.kernels.checking import largest_bits
 from genesis_core.errors import RecipeError
@@ -21,8 +23,12 @@ if TYPE_CHECKING:
     from genesis_core.corruptions.recipe import Recipe
 
 Voxels = NDArray[np.float32]
+Item = TypeVar("Item")
 # The bits of 1.0, the largest value allowed, and of -0.0, which is allowed too.
 _ONE, _MINUS_ZERO = 0x3F800000, 0x80000000
+# Bytes of a sample that two threads share by halves: two whole ones do not fit the cache that both have, and wait for
+# memory (a batch of 160^3 on two threads is 1.75 times as fast as on one by samples, 1.95 times by halves).
+_LARGE = 2 << 20
 
 
 def apply_one(x: ArrayLike, draw: Draw) -> Voxels:
@@ -66,28 +72,48 @@ def corrupt_batch(recipe: Recipe, x: ArrayLike, seeds: Sequence[int], threads: i
 
 def _each(source: Voxels, drawn: Callable[[int], Draw], threads: int | None) -> Voxels:
     out = np.empty(source.shape, np.float32)
-    waiting = deque(range(len(source)))
+    threads = min(len(source), available_cores() if threads is None else threads)
+    if threads == 1 or source[0].nbytes < _LARGE:
+        _share(range(len(source)), lambda index: _corrupt(source[index], out[index], drawn(index)), threads)
+        return out
+    parts: list[list[tuple[Planes, Draw]]] = [[] for _ in source]
 
-    def work() -> None:
-        # Samples differ up to tenfold in cost, so each thread takes the next one when it is free.
+    def prepare(index: int) -> None:
+        _check_range(source[index])
+        draw = drawn(index)
+        parts[index] = [(planes, draw) for planes in _halves(draw)]
+
+    def corrupt(part: tuple[int, Planes, Draw]) -> None:
+        index, planes, draw = part
+        _apply_steps(source[index], out[index], draw, planes)
+
+    _share(range(len(source)), prepare, threads)
+    # The halves of a sample follow each other, so that threads share what is in the cache.
+    _share([(index, planes, draw) for index, own in enumerate(parts) for planes, draw in own], corrupt, threads)
+    return out
+
+
+def _share(items: Iterable[Item], work: Callable[[Item], None], threads: int) -> None:
+    """Do `work` on all items in so many threads; items differ up to tenfold in cost, so whoever is free takes one."""
+    waiting = deque(items)
+
+    def take() -> None:
         while True:
             try:
-                index = waiting.popleft()
+                item = waiting.popleft()
             except IndexError:
                 return
-            _corrupt(source[index], out[index], drawn(index))
+            work(item)
 
-    threads = min(len(source), available_cores() if threads is None else threads)
-    others = [_pool().submit(work) for _ in range(threads - 1)]
+    others = [_pool().submit(take) for _ in range(threads - 1)]
     try:
-        work()
+        take()
     finally:
         # Whoever has not begun by now has nothing left to do.
         begun = [other for other in others if not other.cancel()]
         wait(begun)
     for other in begun:
         other.result()
-    return out
 
 
 @cache
@@ -104,15 +130,31 @@ if hasattr(os, "register_at_fork"):
 def _corrupt(source: Voxels, out: Voxels, draw: Draw) -> None:
     """Corrupt one sample: (channel, z, y, x) or (channel, y, x)."""
     _check_range(source)
+    _apply_steps(source, out, draw, (0, draw.shape3[0]))
+
+
+def _halves(draw: Draw) -> list[Planes]:
+    """Return the planes that two threads may write by themselves, or all of them."""
+    depth, rows, columns = draw.shape3
+    # Kernels write whole vectors of 16, and no other thread's voxels may be among them.
+    step = 16 // math.gcd(16, rows * columns)
+    middle = round(depth / 2 / step) * step
+    kinds = [step.corruption.splits for step in draw.steps]
+    if not 0 < middle < depth or "never" in kinds[:1] or set(kinds[1:]) - {"always"}:
+        return [(0, depth)]
+    return [(0, middle), (middle, depth)]
+
+
+def _apply_steps(source: Voxels, out: Voxels, draw: Draw, planes: Planes) -> None:
     source = source.reshape(len(source), *draw.shape3)
     out = out.reshape(source.shape)
     # The first step reads the input and writes the output; the others work on the output in place.
     current = source
     for step in draw.steps:
-        step.corruption.apply(current, out, step.decided, step.key)
+        step.corruption.apply(current, out, step.decided, step.key, planes)
         current = out
     if not draw.steps:
-        np.copyto(out, source)
+        np.copyto(out[:, slice(*planes)], source[:, slice(*planes)])
 
 
 def _floats(x: ArrayLike) -> Voxels:

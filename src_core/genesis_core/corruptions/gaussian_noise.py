@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from genesis_core.corruptions.corruption import Corruption, Decided, Shape3
+from genesis_core.corruptions.corruption import Corruption, Decided, Planes, Shape3
 from genesis_core.settings import setting
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class GaussianNoise(Corruption):
     kind: Literal["gaussian_noise"] = "gaussian_noise"
     label: ClassVar[str] = "Gaussian noise"
     teaches: ClassVar[str] = "Fine texture: to tell structure from noise."
+    splits: ClassVar[Literal["never", "first", "always"]] = "always"
     decided: ClassVar[type[Decided]] = NoiseLevel
     max_sigma: float = setting(
         0.1, "Largest standard deviation of the noise.", unit="of the intensity range", gt=0.0, le=1.0
@@ -45,15 +46,19 @@ class GaussianNoise(Corruption):
 
         return NoiseLevel(sigma=self.max_sigma * uniform(stream(key, "sigma"), 0))
 
-    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
+    def apply(
+        self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int, planes: Planes
+    ) -> None:
         import numpy as np
 
         from genesis_core.corruptions.boxes import noise_key
         from genesis_core.corruptions.kernels.gaussian import add_noise, normal_quantiles
 
         steps = normal_quantiles() * np.float32(decided.sigma)
+        first, behind = (plane * source.shape[2] * source.shape[3] for plane in planes)
         for channel in range(len(out)):
-            add_noise(source[channel].reshape(-1), out[channel].reshape(-1), steps, noise_key(key, channel))
+            own = noise_key(key, channel)
+            add_noise(source[channel].reshape(-1), out[channel].reshape(-1), first, behind, steps, own)
 
     def on_device(self) -> DeviceVersion:
         from genesis_core.corruptions.torch_engine.gaussian import GaussianNoiseOnDevice

@@ -20,7 +20,7 @@ from genesis_core.corruptions.boxes import (
     inside,
     noise_key,
 )
-from genesis_core.corruptions.corruption import Corruption, Decided, Shape3
+from genesis_core.corruptions.corruption import Corruption, Decided, Planes, Shape3
 from genesis_core.errors import RecipeError
 from genesis_core.settings import setting
 
@@ -41,6 +41,7 @@ class InnerCutout(Corruption):
     kind: Literal["inner_cutout"] = "inner_cutout"
     label: ClassVar[str] = "inner cut-out"
     teaches: ClassVar[str] = "Local context: to continue organs across the hidden boxes."
+    splits: ClassVar[Literal["never", "first", "always"]] = "always"
     decided: ClassVar[type[Decided]] = Boxes
     replaces: ClassVar[bool] = True
     max_boxes: int = setting(5, "Largest number of boxes.", unit="boxes", ge=0, le=100)
@@ -77,25 +78,29 @@ class InnerCutout(Corruption):
             boxes = tuple(kept)
         return Boxes(boxes=boxes, values=draw_values(key, len(boxes)) if self.fill == "constant" else ())
 
-    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
+    def apply(
+        self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int, planes: Planes
+    ) -> None:
         import numpy as np
 
         from genesis_core.corruptions.kernels.noise import noise_inside
 
         shape = (source.shape[1], source.shape[2], source.shape[3])
         boxes = box_array(decided.boxes, shape)
+        part = slice(*planes)
         if source is not out:
-            np.copyto(out, source)
+            np.copyto(out[:, part], source[:, part])
         if self.fill == "constant":
             if len(decided.values) != len(boxes):
                 raise RecipeError(
                     f"{self.kind}: {len(boxes)} boxes need as many values, and {len(decided.values)} are given"
                 )
             for (z, y, x, depth, height, width), value in zip(boxes, decided.values, strict=True):
-                out[:, z : z + depth, y : y + height, x : x + width] = value
+                own = slice(max(z, planes[0]), min(z + depth, planes[1]))
+                out[:, own, y : y + height, x : x + width] = value
             return
         for channel in range(len(out)):
-            noise_inside(out[channel].reshape(-1), shape[1], shape[2], boxes, noise_key(key, channel))
+            noise_inside(out[channel].reshape(-1), shape[1], shape[2], planes, boxes, noise_key(key, channel))
 
     def on_device(self) -> DeviceVersion:
         from genesis_core.corruptions.torch_engine.cutouts import CutoutOnDevice

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from genesis_core.corruptions.corruption import Corruption, Decided, Shape3
+from genesis_core.corruptions.corruption import Corruption, Decided, Planes, Shape3
 from genesis_core.settings import setting
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ class LocalShuffle(Corruption):
 
     kind: Literal["local_shuffle"] = "local_shuffle"
     label: ClassVar[str] = "local shuffling"
+    splits: ClassVar[Literal["never", "first", "always"]] = "first"
     teaches: ClassVar[str] = "Local boundaries and texture: what lies inside each small window, whatever its order."
     windows: int = setting(
         10_000, "Number of windows, whatever the size of the volume.", unit="windows", ge=0, le=1_000_000
@@ -60,7 +61,9 @@ class LocalShuffle(Corruption):
 
         return np.array((shape, self.largest(shape)), np.int64)
 
-    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
+    def apply(
+        self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int, planes: Planes
+    ) -> None:
         import numpy as np
 
         from genesis_core.corruptions.kernels.shuffle import shuffle_windows
@@ -71,7 +74,9 @@ class LocalShuffle(Corruption):
         # Windows read the volume as it was, so working in place needs a copy of it.
         original = source.copy() if source is out else source
         for channel in range(len(out)):
-            shuffle_windows(original[channel].reshape(-1), out[channel].reshape(-1), axes, self.windows, windows, order)
+            shuffle_windows(
+                original[channel].reshape(-1), out[channel].reshape(-1), axes, planes, self.windows, windows, order
+            )
 
     def on_device(self) -> DeviceVersion:
         from genesis_core.corruptions.torch_engine.shuffling import ShuffleOnDevice

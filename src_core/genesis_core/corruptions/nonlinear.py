@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from genesis_core.corruptions.corruption import Corruption, Decided, Shape3
+from genesis_core.corruptions.corruption import Corruption, Decided, Planes, Shape3
 from genesis_core.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -73,6 +73,7 @@ class Nonlinear(Corruption):
 
     kind: Literal["nonlinear"] = "nonlinear"
     label: ClassVar[str] = "non-linear intensity"
+    splits: ClassVar[Literal["never", "first", "always"]] = "always"
     teaches: ClassVar[str] = "The appearance of organs: which intensity each tissue should have."
     decided: ClassVar[type[Decided]] = Curve
     decreasing: float = setting(
@@ -86,8 +87,12 @@ class Nonlinear(Corruption):
         u = [uniform(own, counter) for counter in range(5)]
         return Curve(first=Point(x=u[0], y=u[1]), second=Point(x=u[2], y=u[3]), decreasing=u[4] < self.decreasing)
 
-    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
-        decided._map(source.reshape(-1), out.reshape(-1))
+    def apply(
+        self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int, planes: Planes
+    ) -> None:
+        whole = slice(*planes)
+        for channel in range(len(out)):
+            decided._map(source[channel, whole].reshape(-1), out[channel, whole].reshape(-1))
 
     def on_device(self) -> DeviceVersion:
         from genesis_core.corruptions.torch_engine.curves import CurvesOnDevice

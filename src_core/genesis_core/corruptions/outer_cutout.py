@@ -20,7 +20,7 @@ from genesis_core.corruptions.boxes import (
     inside,
     noise_key,
 )
-from genesis_core.corruptions.corruption import Corruption, Decided, Shape3
+from genesis_core.corruptions.corruption import Corruption, Decided, Planes, Shape3
 from genesis_core.errors import RecipeError
 from genesis_core.settings import setting
 
@@ -42,6 +42,7 @@ class OuterCutout(Corruption):
     kind: Literal["outer_cutout"] = "outer_cutout"
     label: ClassVar[str] = "outer cut-out"
     teaches: ClassVar[str] = "Global geometry: to extrapolate the layout of organs from a part of it."
+    splits: ClassVar[Literal["never", "first", "always"]] = "always"
     decided: ClassVar[type[Decided]] = Boxes
     replaces: ClassVar[bool] = True
     max_boxes: int = setting(5, "Largest number of kept boxes; there is always one.", unit="boxes", ge=1, le=100)
@@ -79,7 +80,9 @@ class OuterCutout(Corruption):
                 boxes = tuple(_grown(box, shape) for box in boxes)
         return Boxes(boxes=boxes, values=draw_values(key, 1) if self.fill == "constant" else ())
 
-    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
+    def apply(
+        self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int, planes: Planes
+    ) -> None:
         import numpy as np
 
         from genesis_core.corruptions.kernels.noise import fill_outside
@@ -97,6 +100,7 @@ class OuterCutout(Corruption):
                 out[channel].reshape(-1),
                 shape[1],
                 shape[2],
+                planes,
                 boxes,
                 noise_key(key, channel),
                 constant,

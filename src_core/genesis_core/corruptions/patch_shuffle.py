@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import model_validator
 
 from genesis_core.corruptions.boxes import Box, box_array
-from genesis_core.corruptions.corruption import Corruption, Decided, Shape3
+from genesis_core.corruptions.corruption import Corruption, Decided, Planes, Shape3
 from genesis_core.settings import Settings, setting
 
 if TYPE_CHECKING:
@@ -77,7 +77,9 @@ class PatchShuffle(Corruption):
                 found.append(Swap(first=first, second=second))
         return Swaps(swaps=tuple(found))
 
-    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
+    def apply(
+        self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int, planes: Planes
+    ) -> None:
         import numpy as np
 
         shape = (source.shape[1], source.shape[2], source.shape[3])

@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import os
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from genesis_core.corruptions import application
 from genesis_core.corruptions.recipe import Recipe
 from genesis_core.errors import RecipeError
 
 GENESIS, PAPER = Recipe.genesis(), Recipe.paper()
+EVERY_KIND = Recipe.from_dict(
+    {
+        "steps": [
+            {"kind": "gaussian_noise", "probability": 0.3},
+            {"kind": "local_shuffle", "probability": 0.5, "windows": 300},
+            {"kind": "nonlinear", "probability": 0.5},
+            {"kind": "patch_shuffle", "probability": 0.2},
+            {"kind": "inner_cutout", "probability": 0.5, "margin": 0, "fill": "constant"},
+            {"kind": "outer_cutout", "probability": 0.3, "margin": 0},
+        ]
+    }
+)
 recipes = st.sampled_from([GENESIS, PAPER])
 shapes = st.lists(st.integers(1, 24), min_size=2, max_size=3).map(tuple)
 seeds = st.integers(-(2**70), 2**70)
@@ -44,13 +58,21 @@ def test_any_shape_gives_a_new_float32_array_in_the_unit_interval_and_the_input_
     assert np.array_equal(y, recipe.apply(x, recipe.draw(shape, seed)))
 
 
-@settings(deadline=None, max_examples=40)
-@given(recipes, shapes, st.lists(seeds, min_size=1, max_size=5), st.integers(1, 3), st.sampled_from([1, 2, 5]))
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from([GENESIS, PAPER, EVERY_KIND]),
+    shapes,
+    st.lists(seeds, min_size=1, max_size=5),
+    st.integers(1, 3),
+    st.sampled_from([1, 2, 5]),
+    st.booleans(),
+)
 def test_a_sample_is_the_same_alone_in_a_batch_and_on_any_number_of_threads(
-    recipe: Recipe, shape: tuple[int, ...], many: list[int], channels: int, threads: int
+    recipe: Recipe, shape: tuple[int, ...], many: list[int], channels: int, threads: int, by_halves: bool
 ) -> None:
     x = volume((len(many), channels, *shape))
-    y = recipe(x, many, threads=threads)
+    with patch.object(application, "_LARGE", 0 if by_halves else application._LARGE):
+        y = recipe(x, many, threads=threads)
     assert y.shape == x.shape
     for index, seed in enumerate(many):
         assert np.array_equal(y[index, 0], recipe(x[index, 0], seed))
@@ -65,11 +87,20 @@ def test_seeds_may_be_an_array_of_whole_numbers() -> None:
     assert np.array_equal(GENESIS(x[0, 0], np.int64(2)), GENESIS(x[0, 0], 2))
 
 
-def test_a_published_size_is_the_same_on_one_and_two_threads() -> None:
-    x = volume((6, 1, 32, 64, 64))
+@pytest.mark.parametrize("shape", [(32, 64, 64), (64, 96, 96)])
+def test_a_published_size_is_the_same_on_one_and_two_threads(shape: tuple[int, ...]) -> None:
+    x = volume((6, 1, *shape))
     one = GENESIS(x, range(6), threads=1)
     assert np.array_equal(one, GENESIS(x, range(6), threads=2))
     assert np.array_equal(one, GENESIS(x, range(6)))
+
+
+def test_large_samples_are_shared_by_halves_wherever_a_corruption_allows_it() -> None:
+    x = volume((2, 1, 96, 96, 96))
+    halved = patch.object(application, "_apply_steps", wraps=application._apply_steps)
+    with halved as applied:
+        GENESIS(x, (1, 2), threads=2)
+    assert sorted(call.args[3] for call in applied.call_args_list) == [(0, 48)] * 2 + [(48, 96)] * 2
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -22,13 +22,15 @@ PACKAGE = Path(genesis_core.__file__).parent
 
 EXERCISE = """
 import numpy as np
+from genesis_core.corruptions import application
 from genesis_core.corruptions.recipe import Recipe
-for recipe in (Recipe.genesis(), Recipe.paper()):
+# The second time, two threads share each sample by halves.
+for recipe, application._LARGE in ((Recipe.genesis(), 1 << 40), (Recipe.paper(), 1 << 40), (Recipe.genesis(), 0)):
     for shape in ((1, 1, 1), (3, 40, 7), (9, 11, 13), (20, 33), (16, 64, 100)):
         x = np.random.default_rng(0).random((2, 2, *shape), dtype=np.float32)
         for combination in recipe.combinations():
             draws = [recipe.draw(shape, seed, apply=combination.kinds) for seed in (1, 2)]
-            y = recipe.apply(x, draws)
+            y = recipe.apply(x, draws, threads=2)
             assert y.shape == x.shape and y.min() >= 0 and y.max() <= 1
 print("done")
 """
@@ -39,7 +41,7 @@ from genesis_core.corruptions.kernels import curve, noise
 tables = np.zeros(curve.CAPACITY, np.float32), np.zeros(curve.CAPACITY, np.float32), np.zeros(curve.CAPACITY, np.int32)
 for overrun in (
     lambda: curve.look_up(np.zeros(16, np.float32), np.zeros(8, np.float32), *tables),
-    lambda: noise.noise_inside(np.zeros(64, np.float32), 4, 4, np.array([[3, 0, 0, 2, 4, 4]]), np.uint64(1)),
+    lambda: noise.noise_inside(np.zeros(64, np.float32), 4, 4, (0, 6), np.array([[3, 0, 0, 2, 4, 4]]), np.uint64(1)),
 ):
     try:
         overrun()

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from genesis_core.corruptions.corruption import Corruption, Decided, Shape3
+from genesis_core.corruptions.corruption import Corruption, Decided, Planes, Shape3
 from genesis_core.corruptions.local_shuffle import LocalShuffle
 from genesis_core.corruptions.recipe import Draw, OneOf, Recipe, Step
 from genesis_core.corruptions.registry import CORRUPTIONS
@@ -251,7 +251,9 @@ class Roll(Corruption):
     def draw(self, shape: Shape3, key: int) -> Shift:
         return Shift(voxels=1 + int(uniform(stream(key, "shift"), 0) * self.most))
 
-    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
+    def apply(
+        self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int, planes: Planes
+    ) -> None:
         out[...] = np.roll(source, decided.voxels, axis=-1)
 
     def describe(self, decided: Any, shape: Shape3) -> str:

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from genesis_core.corruptions.corruption import Corruption, Decided, Shape3
+from genesis_core.corruptions.corruption import Corruption, Decided, Planes, Shape3
 from genesis_core.corruptions.nonlinear import Curve, Point
 from genesis_core.corruptions.recipe import Draw, Recipe
 from genesis_core.corruptions.registry import CORRUPTIONS
@@ -298,7 +298,9 @@ class Mirror(Corruption):
     def draw(self, shape: Shape3, key: int) -> Decided:
         return Decided()
 
-    def apply(self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int) -> None:
+    def apply(
+        self, source: NDArray[np.float32], out: NDArray[np.float32], decided: Any, key: int, planes: Planes
+    ) -> None:
         out[...] = source[..., ::-1].copy()
 
     def describe(self, decided: Any, shape: Shape3) -> str:

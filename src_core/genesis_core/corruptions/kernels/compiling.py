@@ -24,6 +24,7 @@ READ_I64_2D = types.Array(types.int64, 2, "C", readonly=True)
 WRITE_F32 = types.Array(types.float32, 1, "C")
 WRITE_I32 = types.Array(types.int32, 1, "C")
 WRITE_I64_2D = types.Array(types.int64, 2, "C")
+PLANES = types.UniTuple(types.int64, 2)
 
 
 @functools.cache

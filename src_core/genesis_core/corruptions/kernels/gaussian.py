@@ -33,18 +33,23 @@ def normal_quantiles() -> NDArray[np.float32]:
     return table
 
 
-@compiled(types.void, READ_F32, WRITE_F32, READ_F32, types.uint64)
+@compiled(types.void, READ_F32, WRITE_F32, types.int64, types.int64, READ_F32, types.uint64)
 def add_noise(
-    source: NDArray[np.float32], out: NDArray[np.float32], steps: NDArray[np.float32], key: np.uint64
+    source: NDArray[np.float32],
+    out: NDArray[np.float32],
+    first: int,
+    behind: int,
+    steps: NDArray[np.float32],
+    key: np.uint64,
 ) -> None:
     """Write `source` plus noise, clipped to [0, 1], to `out`; both flat, and they may be one.
 
-    steps: (65536,) the noise by its random bits. Voxel i takes bits 16 (i % 4) and up of output i // 4 of the stream.
+    first, behind: the first voxel that is written, a multiple of 4, and the first behind the last. steps: (65536,) the
+    noise by its random bits. Voxel i takes bits 16 (i % 4) and up of output i // 4 of the stream.
     """
-    size = out.size
-    for first in range(0, size, 4):
-        word = mix(key + np.uint64((first >> 2) + 1) * _GOLDEN)
-        for index in range(first, min(first + 4, size)):
+    for four in range(first, behind, 4):
+        word = mix(key + np.uint64((four >> 2) + 1) * _GOLDEN)
+        for index in range(four, min(four + 4, behind)):
             value = source[index] + steps[np.int64(word & _LOW)]
             out[index] = min(max(value, np.float32(0.0)), np.float32(1.0))
             word >>= _S16

@@ -6,7 +6,7 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from genesis_core.corruptions.kernels.compiling import READ_F32, READ_I64_2D, WRITE_F32, compiled, inlined
+from genesis_core.corruptions.kernels.compiling import PLANES, READ_F32, READ_I64_2D, WRITE_F32, compiled, inlined
 from genesis_core.corruptions.kernels.lanes import LANES, NOISE_LANES, copy_lanes, noise_lanes
 
 
@@ -26,15 +26,22 @@ def _noise_run(out: NDArray[np.float32], start: int, stop: int, key: np.uint64, 
                 out[at + lane] = spare[lane]
 
 
-@compiled(types.void, WRITE_F32, types.int64, types.int64, READ_I64_2D, types.uint64)
-def noise_inside(out: NDArray[np.float32], rows: int, columns: int, boxes: NDArray[np.int64], key: np.uint64) -> None:
-    """Fill boxes of one channel with noise.
+@compiled(types.void, WRITE_F32, types.int64, types.int64, PLANES, READ_I64_2D, types.uint64)
+def noise_inside(
+    out: NDArray[np.float32],
+    rows: int,
+    columns: int,
+    planes: tuple[int, int],
+    boxes: NDArray[np.int64],
+    key: np.uint64,
+) -> None:
+    """Fill boxes of one channel with noise, as far as they lie in `planes`.
 
     out: the channel's voxels, flat, of shape (z, rows, columns). boxes: (n, 6), first voxel and size (z, y, x).
     """
     spare = np.empty(NOISE_LANES, np.float32)
     for index in range(boxes.shape[0]):
-        for z in range(boxes[index, 0], boxes[index, 0] + boxes[index, 3]):
+        for z in range(max(boxes[index, 0], planes[0]), min(boxes[index, 0] + boxes[index, 3], planes[1])):
             for y in range(boxes[index, 1], boxes[index, 1] + boxes[index, 4]):
                 start = (z * rows + y) * columns + boxes[index, 2]
                 _noise_run(out, start, start + boxes[index, 5], key, spare)
@@ -76,6 +83,7 @@ def _fill_run(
     WRITE_F32,
     types.int64,
     types.int64,
+    PLANES,
     READ_I64_2D,
     types.uint64,
     types.boolean,
@@ -87,22 +95,22 @@ def fill_outside(
     out: NDArray[np.float32],
     rows: int,
     columns: int,
+    planes: tuple[int, int],
     boxes: NDArray[np.int64],
     key: np.uint64,
     constant: bool,
     value: np.float32,
     copy: bool,
 ) -> None:
-    """Fill one channel outside of all boxes, with noise or with one constant value.
+    """Fill `planes` of one channel outside of all boxes, with noise or with one constant value.
 
     boxes: (n, 6), first voxel and size (z, y, x), sorted by the first x. copy: copy the boxes' voxels from `source`;
     they are left alone otherwise, for work in place.
     """
     spare = np.empty(NOISE_LANES, np.float32)
-    size = out.size
     # Runs between boxes are joined over rows and slices: `pending` is the first voxel not yet filled.
-    pending = 0
-    for row in range(size // columns):
+    pending = planes[0] * rows * columns
+    for row in range(planes[0] * rows, planes[1] * rows):
         z = row // rows
         y = row - z * rows
         first = row * columns
@@ -120,4 +128,4 @@ def fill_outside(
                         _copy_run(source, out, first + begin, first + end)
                     pending = first + end
                     x = end
-    _fill_run(out, pending, size, key, spare, constant, value)
+    _fill_run(out, pending, planes[1] * rows * columns, key, spare, constant, value)

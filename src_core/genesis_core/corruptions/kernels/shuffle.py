@@ -11,7 +11,15 @@ import numpy as np
 from numba import types
 from numpy.typing import NDArray
 
-from genesis_core.corruptions.kernels.compiling import READ_F32, READ_I64_2D, WRITE_F32, WRITE_I64_2D, compiled, inlined
+from genesis_core.corruptions.kernels.compiling import (
+    PLANES,
+    READ_F32,
+    READ_I64_2D,
+    WRITE_F32,
+    WRITE_I64_2D,
+    compiled,
+    inlined,
+)
 from genesis_core.corruptions.kernels.lanes import LANES, blend_lanes, copy_lanes
 from genesis_core.randomness import GOLDEN, MIX_1, MIX_2
 
@@ -89,9 +97,9 @@ def _scatter(
     columns: int,
     size: tuple[int, int, int],
     window: NDArray[np.float32],
+    at: int,
 ) -> None:
     depth, height, width = size
-    at = 0
     if width <= LANES:
         for z in range(depth):
             row = start + z * plane
@@ -136,8 +144,8 @@ def _scatter_at_the_end(
     columns: int,
     size: tuple[int, int, int],
     window: NDArray[np.float32],
+    at: int,
 ) -> None:
-    at = 0
     for z in range(size[0]):
         for y in range(size[1]):
             row = start + z * plane + y * columns
@@ -146,56 +154,69 @@ def _scatter_at_the_end(
                 at += 1
 
 
-@compiled(types.void, READ_F32, WRITE_F32, READ_I64_2D, types.int64, types.uint64, types.uint64)
+@compiled(types.void, READ_F32, WRITE_F32, READ_I64_2D, PLANES, types.int64, types.uint64, types.uint64)
 def shuffle_windows(
     source: NDArray[np.float32],
     out: NDArray[np.float32],
     axes: NDArray[np.int64],
+    planes: tuple[int, int],
     count: int,
     key: np.uint64,
     order: np.uint64,
 ) -> None:
-    """Write `source` with the voxels of every window permuted to `out`, window after window.
+    """Write `planes` of `source` with the voxels of every window permuted to `out`, window after window.
 
     source, out: one channel, flat; two arrays. axes, key: as in `list_windows`; there are `count` windows. order: the
     stream of orders. The order inside a window is an inside-out Fisher-Yates shuffle. Copy, list and shuffle are one
     kernel, because each return to Python may have to wait for its lock.
     """
-    out[:] = source
-    windows = np.empty((6, count), np.int64)
-    _make_windows(key, axes, windows)
     rows, columns = axes[0, 1], axes[0, 2]
     plane = rows * columns
+    # No vector may be written that reaches beyond: another thread works there.
+    behind = planes[1] * plane
+    out[planes[0] * plane : behind] = source[planes[0] * plane : behind]
+    windows = np.empty((6, count), np.int64)
+    _make_windows(key, axes, windows)
     largest = axes[1, 0] * axes[1, 1] * axes[1, 2]
     window = np.empty(largest + LANES, np.float32)
-    hashes = np.empty(max(_BLOCK, largest // 2 + 2), np.uint64)
+    hashes = np.empty(max(_BLOCK, largest // 2 + 2 + LANES), np.uint64)
     halves = hashes.view(np.uint32)
-    used = halves.size
-    made = -hashes.size
-    for index in range(windows.shape[1]):
+    # Hashes made_from..made_to are there. Where windows are left out, no more are made than the next one takes.
+    block = hashes.size if planes[1] - planes[0] == axes[0, 0] else 0
+    made_from = made_to = 0
+    done = 0
+    for index in range(count):
         size = (windows[3, index], windows[4, index], windows[5, index])
-        count = size[0] * size[1] * size[2]
-        start = windows[0, index] * plane + windows[1, index] * columns + windows[2, index]
-        if used + count > halves.size:
-            made += used // 2
-            used &= 1
-            for item in range(hashes.size):
-                hashes[item] = mix(order + np.uint64(made + item + 1) * _GOLDEN)
-        last = start + (size[0] - 1) * plane + (size[1] - 1) * columns
-        room = last + (size[2] + LANES - 1) // LANES * LANES <= source.size
+        voxels = size[0] * size[1] * size[2]
+        before, done = done, done + voxels
+        z = windows[0, index]
+        low, high = max(z, planes[0]), min(z + size[0], planes[1])
+        if low >= high:
+            continue
+        if (done + 1) >> 1 > made_to:
+            # The first may belong to the window before by half.
+            made_from = before >> 1
+            made_to = made_from + max(block, (((done + 1) >> 1) - made_from + LANES - 1) // LANES * LANES)
+            for item in range(made_to - made_from):
+                hashes[item] = mix(order + np.uint64(made_from + item + 1) * _GOLDEN)
+        used = before - 2 * made_from
+        start = z * plane + windows[1, index] * columns + windows[2, index]
+        last = start + (size[1] - 1) * columns + (size[2] + LANES - 1) // LANES * LANES
+        room = last + (size[0] - 1) * plane <= source.size and last + (high - 1 - z) * plane <= behind
         if room:
-            _ = window[count + LANES - 1]
-            _ = out[last + (size[2] + LANES - 1) // LANES * LANES - 1]
+            _ = window[voxels + LANES - 1]
+            _ = out[last + (high - 1 - z) * plane - 1]
             _gather(source, start, plane, columns, size, window)
         else:
             _gather_at_the_end(source, start, plane, columns, size, window)
-        for item in range(count):
+        for item in range(voxels):
             other = np.int64((np.uint64(halves[used + item]) * np.uint64(item + 1)) >> _HALF)
             value = window[item]
             window[item] = window[other]
             window[other] = value
-        used += count
+        own = (high - low, size[1], size[2])
+        written, at = start + (low - z) * plane, (low - z) * size[1] * size[2]
         if room:
-            _scatter(out, start, plane, columns, size, window)
+            _scatter(out, written, plane, columns, own, window, at)
         else:
-            _scatter_at_the_end(out, start, plane, columns, size, window)
+            _scatter_at_the_end(out, written, plane, columns, own, window, at)
