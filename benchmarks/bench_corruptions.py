@@ -1,27 +1,29 @@
-"""Time the corruptions beside their nearest peers in MONAI, in one process and one run.
+"""Time the corruptions beside the published style and their nearest peers, in one process and one run.
 
-    python benchmarks/bench_corruptions.py            # the table
+    python benchmarks/bench_corruptions.py            # the tables
     python benchmarks/bench_corruptions.py --quick    # a tenth of the repetitions
 
-MONAI has no Bezier curve and no recipe; its nearest transforms do comparable work: RandCoarseShuffle with as many
-windows of the same sizes, RandHistogramShift with 10 control points, RandCoarseDropout with noise outside of (or
-inside) boxes of the same sizes, and the three composed with the published probabilities. They change their input, so
-each call gets a copy, made outside the timed region. Blocks of calls of both sides alternate, so that a busy machine
-disturbs both alike; the table gives medians, with minima in brackets, which are nearer to what an idle machine shows.
+The peers are corruption_peers.py's. Most change their input, so each call gets a copy, made outside the timed region:
+ours makes its own inside. Blocks of calls of all sides alternate, so that a busy machine disturbs all alike; the table
+gives medians, with minima in brackets, which are nearer to what an idle machine shows, and how many times faster ours
+are than the published style and than the fastest of all peers. The second table says what a second thread gains on a
+batch, beside what the machine allows: two processes, which share memory and caches alone, with half the batch each.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from corruption_peers import Call, peers
 
 from genesis_core.corruptions import warm
 from genesis_core.corruptions.recipe import Recipe
@@ -32,45 +34,13 @@ LABELS = {
     "nonlinear": "non-linear intensity",
     "inner_cutout": "inner cut-out",
     "outer_cutout": "outer cut-out",
+    "chain": "whole chain, published probabilities: means",
 }
 GENESIS = Recipe.genesis()
 # Calls of one side before it is the other's turn.
 BLOCK = 10
-
-
-def peers(shape: tuple[int, ...]) -> dict[str, Any]:
-    """MONAI's nearest transforms, for windows and boxes of the published sizes."""
-    import torch
-    from monai.transforms import Compose, OneOf, RandCoarseDropout, RandCoarseShuffle, RandHistogramShift
-
-    torch.set_num_threads(1)
-    one = [1] * 3
-    window = [max(1, n // 10) for n in shape]
-    low, high = [n // 6 for n in shape], [n // 3 for n in shape]
-    kept_low, kept_high = [n - 4 * n // 7 for n in shape], [n - 3 * n // 7 for n in shape]
-
-    def build(shuffle: float, shift: float, cut: float) -> dict[str, Any]:
-        return {
-            "local_shuffle": RandCoarseShuffle(holes=10_000, spatial_size=one, max_spatial_size=window, prob=shuffle),
-            "nonlinear": RandHistogramShift(num_control_points=10, prob=shift),
-            "inner_cutout": RandCoarseDropout(
-                holes=5, spatial_size=low, max_spatial_size=high, fill_value=(0.0, 1.0), prob=cut
-            ),
-            "outer_cutout": RandCoarseDropout(
-                holes=5,
-                spatial_size=kept_low,
-                max_spatial_size=kept_high,
-                dropout_holes=False,
-                fill_value=(0.0, 1.0),
-                prob=cut,
-            ),
-        }
-
-    found = build(1.0, 1.0, 1.0)
-    chain = build(0.5, 0.9, 0.9)
-    cuts = OneOf([chain["inner_cutout"], chain["outer_cutout"]], weights=[0.2, 0.8])
-    found["chain"] = Compose([chain["local_shuffle"], chain["nonlinear"], cuts]).set_random_state(seed=0)
-    return found
+# Peers with a column of their own.
+COLUMNS = ("published style", "MONAI")
 
 
 def timed(call: Callable[[], object]) -> float:
@@ -80,27 +50,49 @@ def timed(call: Callable[[], object]) -> float:
 
 
 def compare(
-    shape: tuple[int, ...], kind: str, peer: Any, rounds: int, peer_rounds: int
-) -> tuple[list[float], list[float]]:
-    """Milliseconds of ours (seed after seed: draw and apply) and of the peer, alternating."""
+    shape: tuple[int, ...], kind: str, others: dict[str, Call], rounds: int, peer_rounds: int
+) -> tuple[list[float], dict[str, list[float]]]:
+    """Milliseconds of ours (seed after seed: draw and apply) and of each peer, alternating."""
     x = np.random.default_rng(0).random(shape, dtype=np.float32)
     apply = None if kind == "chain" else (kind,)
 
     def ours(seed: int) -> float:
         return timed(lambda: GENESIS.apply(x, GENESIS.draw(shape, seed, apply)))
 
-    def theirs() -> float:
-        copy = x[None].copy()
-        return timed(lambda: peer(copy))
+    def theirs(call: Call) -> float:
+        copy = x.copy()
+        return timed(lambda: call(copy))
 
     ours(0)
-    theirs()
-    mine, other = [], []
-    # In blocks: right after the other side, memory has to be fetched from the system again, which is neither's work.
+    for call in others.values():
+        theirs(call)
+    mine: list[float] = []
+    found: dict[str, list[float]] = {name: [] for name in others}
+    # In blocks: right after another side, memory has to be fetched from the system again, which is neither's work.
     for block in range(0, rounds, BLOCK):
         mine += [ours(seed) for seed in range(block, min(block + BLOCK, rounds))]
-        other += [theirs() for _ in range(min(BLOCK, peer_rounds - len(other)))]
-    return mine, other
+        for name, call in others.items():
+            found[name] += [theirs(call) for _ in range(min(BLOCK, peer_rounds - len(found[name])))]
+    return mine, found
+
+
+def row(kind: str, size: str, shape: tuple[int, ...], others: dict[str, Call], scale: float) -> str:
+    """Measure one kind of corruption of one size, and return its row of the table."""
+    volume = int(np.prod(shape)) / 131_072
+    rounds = max(5, int(scale * 200 / volume**0.5))
+    slow = kind in ("local_shuffle", "chain")
+    mine, found = compare(shape, kind, others, rounds, max(3, int(rounds * (0.3 if slow else 1.0))))
+    # The chain's calls differ by what is drawn, so that their median says little.
+    typical = np.mean if kind == "chain" else np.median
+    own = float(typical(mine))
+    least = chain_minima(shape, rounds, 3) if kind == "chain" else min(mine)
+    centres = {name: float(typical(times)) for name, times in found.items()}
+    spread = {name: "" if kind == "chain" else f" ({min(times):.2f})" for name, times in found.items()}
+    more = [f"{name} {centre:.2f}{spread[name]}" for name, centre in centres.items() if name not in COLUMNS]
+    cells = [LABELS[kind], size, *(f"{centres[name]:.2f}{spread[name]}" for name in COLUMNS), ", ".join(more)]
+    ratios = [centres[COLUMNS[0]] / own, min(centres.values()) / own]
+    cells += [f"{own:.3f} ({least:.3f})", *(f"{ratio:.{0 if ratio >= 10 else 1}f}x" for ratio in ratios)]
+    return "| " + " | ".join(cells) + " |"
 
 
 def chain_minima(shape: tuple[int, ...], seeds: int, repeats: int) -> float:
@@ -113,22 +105,55 @@ def chain_minima(shape: tuple[int, ...], seeds: int, repeats: int) -> float:
     return float(best.mean())
 
 
-def scaling(shape: tuple[int, ...], batch: int, rounds: int) -> tuple[float, float, float]:
-    """Fastest milliseconds of a batch on one and on two threads, and the median ratio of neighbouring calls.
+def half_a_batch(shape: tuple[int, ...], indices: Sequence[int], rounds: int, barrier: Any, said: Any) -> None:
+    """Corrupt part of a batch in this process whenever all are ready, and send how many milliseconds each call took."""
+    corrupt = batch_call(shape, indices)
+    corrupt(1)
+    for _ in range(rounds):
+        barrier.wait()
+        said.send(timed(lambda: corrupt(1)))
+
+
+def batch_call(shape: tuple[int, ...], indices: Sequence[int]) -> Callable[[int], object]:
+    """Return what corrupts a batch, one seed for each of `indices`, on a number of threads.
 
     Memory that was freed is kept, as in every training: clearing new pages is the system's work, and does not scale.
     """
     from genesis_core.training.hardware import keep_freed_memory
 
     keep_freed_memory()
-    x = np.random.default_rng(0).random((batch, 1, *shape), dtype=np.float32)
-    seeds = list(range(batch))
-    one, two = [], []
+    x = np.random.default_rng(0).random((len(indices), 1, *shape), dtype=np.float32)
+    return lambda threads: GENESIS(x, list(indices), threads=threads)
+
+
+def scaling(shape: tuple[int, ...], batch: int, rounds: int) -> tuple[float, float, float, float]:
+    """Fastest milliseconds of a batch on one and on two threads and in two processes, and a median ratio.
+
+    The ratio is that of neighbouring calls on one and two threads. Of two processes with half the batch each, the
+    slower one counts; while one side works the other waits.
+    """
+    corrupt = batch_call(shape, range(batch))
+    spawn = multiprocessing.get_context("spawn")
+    # A process that died must not be waited for.
+    barrier = spawn.Barrier(3, timeout=120)
+    pipes = [spawn.Pipe(duplex=False) for _ in range(2)]
+    halves = [
+        spawn.Process(target=half_a_batch, args=(shape, range(first, batch, 2), rounds, barrier, said), daemon=True)
+        for first, (_, said) in enumerate(pipes)
+    ]
+    for half in halves:
+        half.start()
+    corrupt(2)
+    one, two, apart = [], [], []
     for _ in range(rounds):
-        one.append(timed(lambda: GENESIS(x, seeds, threads=1)))
-        two.append(timed(lambda: GENESIS(x, seeds, threads=2)))
+        one.append(timed(lambda: corrupt(1)))
+        two.append(timed(lambda: corrupt(2)))
+        barrier.wait()
+        apart.append(max(heard.recv() for heard, _ in pipes))
+    for half in halves:
+        half.join()
     ratios = np.array(one) / np.array(two)
-    return min(one), min(two), float(np.median(ratios))
+    return min(one), min(two), min(apart), float(np.median(ratios))
 
 
 def cold_start() -> tuple[float, float]:
@@ -149,28 +174,23 @@ def main() -> None:
     scale = 0.1 if parser.parse_args().quick else 1.0
     warm()
     print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
-    print("| one thread, float32, ms: median (minimum) | size | MONAI's nearest | ours | ratio of medians |")
-    print("|---|---|---|---|---|")
+    print(
+        "| one thread, float32, ms: median (minimum) | size | published style | MONAI's nearest | others' nearest "
+        "| ours | against published | against the fastest |\n|---|---|---|---|---|---|---|---|"
+    )
     for size, shape in SIZES.items():
-        volume = int(np.prod(shape)) / 131_072
-        rounds = max(5, int(scale * 200 / volume**0.5))
-        for kind, peer in peers(shape).items():
-            slow = kind in ("local_shuffle", "chain")
-            peer_rounds = max(3, int(rounds * (0.15 if slow else 1.0)))
-            mine, other = compare(shape, kind, peer, rounds, peer_rounds)
-            if kind == "chain":
-                text = f"mean {np.mean(mine):.2f} ({chain_minima(shape, rounds, 3):.2f})"
-                line = ["whole chain, published probabilities", size, f"mean {np.mean(other):.1f}", text]
-                line.append(f"{np.mean(other) / np.mean(mine):.0f}x")
-            else:
-                line = [LABELS[kind], size, f"{np.median(other):.2f} ({min(other):.2f})"]
-                line += [f"{np.median(mine):.3f} ({min(mine):.3f})", f"{np.median(other) / np.median(mine):.0f}x"]
-            print("| " + " | ".join(line) + " |", flush=True)
-    print("\n| one call on a batch | 1 thread, ms | 2 threads, ms | ratio of minima | median ratio |")
-    print("|---|---|---|---|---|")
+        for kind, others in peers(shape).items():
+            print(row(kind, size, shape, others, scale), flush=True)
+    print(
+        "\n| one call on a batch | 1 thread, ms | 2 threads, ms | ratio of minima | median ratio "
+        "| 2 processes, half the batch each: ratio |\n|---|---|---|---|---|---|"
+    )
     for (size, shape), batch in zip(SIZES.items(), (64, 16, 8), strict=True):
-        one, two, ratio = scaling(shape, batch, max(3, int(scale * 20)))
-        print(f"| {batch} x {size} | {one:.1f} | {two:.1f} | {one / two:.2f} | {ratio:.2f} |", flush=True)
+        one, two, apart, ratio = scaling(shape, batch, max(3, int(scale * 20)))
+        print(
+            f"| {batch} x {size} | {one:.1f} | {two:.1f} | {one / two:.2f} | {ratio:.2f} | {one / apart:.2f} |",
+            flush=True,
+        )
     compiled, loaded = cold_start()
     print(f"\nFirst start ever (compiling): {compiled:.1f} s; later starts (from the cache): {loaded:.2f} s")
     print(f"load average after: {os.getloadavg()[0]:.1f}")

@@ -16,19 +16,17 @@ A whole pre-training on the GPU is bench_gpu_pretrain.py. Tests that use a GPU w
 
 from __future__ import annotations
 
-import argparse
 import itertools
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from device_timing import Clock
+from device_timing import NO_GPU, Clock, device_parser
 from launch_counting import Counting
 from torch.nn import functional
 
@@ -240,22 +238,16 @@ def kernels(device: torch.device) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> str:
     """Measure, print the tables as markdown, and return them."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--quick", action="store_true", help="a tiny network and batch, a single step each")
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--width", type=int, default=32)
+    parser = device_parser(__doc__, quick="a tiny network and batch, a single step each")
     parser.add_argument("--blocks", type=int, default=5)
     parser.add_argument("--steps", type=int, default=8, help="steps a block")
     parser.add_argument("--no-compile", action="store_true", help="leave torch.compile out")
     parser.add_argument("--tune", action="store_true", help="let cuDNN try its algorithms, which no training does yet")
-    parser.add_argument("--out", type=Path, help="write the tables to this file too")
     given = parser.parse_args(arguments)
     device = choose_device(given.device)
     if given.device == "auto" and device.type != "cuda":
-        text = "No GPU here, so nothing is measured. --device cpu --quick shows that the benchmark runs."
-        print(text)
-        return text
+        print(NO_GPU)
+        return NO_GPU
     if device.type == "cuda":
         # What float32 means in a training: cuDNN's convolutions in TF32, torch's default.
         torch.cuda.set_device(device)

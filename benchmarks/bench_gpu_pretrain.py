@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 import yaml
+from device_timing import NO_GPU, device_parser
 
 from genesis_core.inference.predictor import choose_device
 from genesis_core.training.events import last_of_each_step
@@ -56,11 +57,12 @@ def report_of(run: RunFolder, batch: int, device: torch.device) -> str:
     """Return what the run's events tell, as markdown."""
     events = list(run.events())
     steps = last_of_each_step(iter(events), "step")
+    # From the end of the first step to that of the last.
+    pace = batch * (len(steps) - 1) / (steps[-1]["time"] - steps[0]["time"])
     lines = [
         f"{len(steps)} steps of {batch}, torch {torch.__version__}, "
         f"{torch.cuda.get_device_name(device) if device.type == 'cuda' else 'CPU'}; "
-        f"{batch * len(steps) / (steps[-1]['time'] - steps[0]['time']):.1f} sub-volumes a second, validations and "
-        "checkpoints included.",
+        f"{pace:.1f} sub-volumes a second, validations and checkpoints included.",
         "",
         f"| step | s a step | {' | '.join(STAGES)} | loss | of returning the input | of returning the mean |",
         "|---|---|" + "---|" * (len(STAGES) + 3),
@@ -83,25 +85,19 @@ def report_of(run: RunFolder, batch: int, device: torch.device) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> str:
     """Pre-train, print the report as markdown, and return it."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = device_parser(__doc__, quick="a tiny network and a dozen steps")
     parser.add_argument("scans", nargs="?", type=Path)
-    parser.add_argument("--device", default="auto")
-    parser.add_argument("--quick", action="store_true", help="a tiny network and a dozen steps")
     parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--width", type=int, default=32)
-    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--patch", type=int, nargs=3, default=[96, 96, 96], metavar=("Z", "Y", "X"))
     parser.add_argument("--made", type=int, default=None, help="how many synthetic scans, without scans of your own")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="any setting, such as in run.yaml"
     )
-    parser.add_argument("--out", type=Path, help="write the report to this file too")
     given = parser.parse_args(arguments)
     device = choose_device(given.device)
     if given.device == "auto" and device.type != "cuda":
-        text = "No GPU here, so nothing is measured. --device cpu --quick shows that the benchmark runs."
-        print(text)
-        return text
+        print(NO_GPU)
+        return NO_GPU
     values = settings_of(given)
     with tempfile.TemporaryDirectory() as folder:
         scans = given.scans

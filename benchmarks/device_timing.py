@@ -1,13 +1,28 @@
-"""Timing work on a device from outside, and the memory it took: for benchmarks."""
+"""Timing work on a device from outside, and the memory it took: for benchmarks, with the options they share."""
 
 from __future__ import annotations
 
+import argparse
 import gc
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
+
+NO_GPU = "No GPU here, so nothing is measured. --device cpu --quick shows that the benchmark runs."
+
+
+def device_parser(purpose: str | None, quick: str) -> argparse.ArgumentParser:
+    """Return a parser of the options of every benchmark on a device. quick: what --quick makes of it."""
+    parser = argparse.ArgumentParser(description=(purpose or "").splitlines()[0])
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--quick", action="store_true", help=quick)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--width", type=int, default=32)
+    parser.add_argument("--out", type=Path, help="write what is printed to this file too")
+    return parser
 
 
 class Clock:

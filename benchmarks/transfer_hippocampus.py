@@ -1,9 +1,10 @@
-"""Does pre-training help on hippocampi? Four arms at equal budget, scored on whole crops of heads nobody trained on.
+"""Does pre-training help on hippocampi? Five arms at equal budget, scored on whole crops of heads nobody trained on.
 
 Numbers 2k-1 and 2k of `hippocampus_mr` (Medical Segmentation Decathlon, Task04) are the two sides of one head. Of the
 heads in rising order, counted from 0, those at 1, 4, 7, ... are the test: 11 heads with 15 crops. The others are the
 pool: pre-training sees the images of all of them, fine-tuning the labels of 4 (others for each seed) or of all 22. The
-last state is kept, so nothing is chosen by the test heads. `--diagnose` compares variants on pool heads alone.
+last state is kept, so nothing is chosen by the test heads. `--diagnose` compares variants on pool heads alone: every
+third one is held out, from pre-training as well.
 
     python benchmarks/transfer_hippocampus.py shared/data/labelled/hippocampus_mr --diagnose
     python benchmarks/transfer_hippocampus.py shared/data/labelled/hippocampus_mr
@@ -73,14 +74,14 @@ class Study:
         """Return `count` heads of the pool, others for each seed."""
         return sorted(sorted(among or self.pool, key=lambda head: stream(seed, "few heads", head))[:count])
 
-    def pretrain(self, name: str, steps: int, settings: Mapping[str, Any] | None = None) -> Path:
-        """Pre-train on the pool's images and return the run."""
-        run = self.out / name
+    def pretrain(self, name: str, heads: Sequence[int], settings: Mapping[str, Any] | None = None) -> Path:
+        """Pre-train on the images of these heads and return the run."""
+        run = self.out / f"{name}_{PRETRAINING_STEPS}_steps"
         if (run / "model" / "model.yaml").is_file() and '"finished"' in (run / "status.json").read_text():
             return run
-        images = self.out / "pool_images"
+        images = self.out / f"{name}_images"
         images.mkdir(exist_ok=True)
-        for case in (case for head in self.pool for case in self.heads[head]):
+        for case in (case for head in heads for case in self.heads[head]):
             link = images / f"{case}.nii.gz"
             if not link.is_symlink():
                 link.symlink_to((self.source / "images" / link.name).resolve())
@@ -90,7 +91,7 @@ class Study:
             images,
             run,
             settings=_nested({**values, **(settings or {})}),
-            max_steps=steps,
+            max_steps=PRETRAINING_STEPS,
             width=WIDTH,
             batch_size=BATCH,
             patch_size=PATCH,
@@ -110,7 +111,7 @@ class Study:
         settings: Mapping[str, Any] | None = None,
     ) -> Path:
         """Fine-tune on some heads and score whole crops of others; return the run."""
-        run = self.out / "runs" / name
+        run = self.out / "runs" / f"{name}_{self.steps}_steps"
         if (run / "held_out.json").is_file():
             return run
         run.parent.mkdir(exist_ok=True)
@@ -171,7 +172,7 @@ def compare(study: Study, sizes: Mapping[str, Sequence[int]]) -> None:
 
     sizes: the seeds of each.
     """
-    source = study.pretrain("pretrained", PRETRAINING_STEPS)
+    source = study.pretrain("pretrained", study.pool)
     print(f"test heads {study.test}: {len(study.crops(study.test))} crops; pool {len(study.pool)} heads")
     for size, seeds in sizes.items():
         per_arm: dict[str, list[dict[str, dict[str, float | None]]]] = {arm: [] for arm in ARMS}
@@ -197,18 +198,19 @@ def compare(study: Study, sizes: Mapping[str, Sequence[int]]) -> None:
             print(f"| {arm} | {with_interval(mean, subjects)} | {each} | {' | '.join(parts)} | {difference} |")
 
 
-# What is compared on pool heads: its name, the source, what differs from the study's arms, seeds and steps.
+# What is compared on pool heads: its name, the source, what differs from the study's arms, seeds, and how many times
+# the steps. The first one of each length is what the others of that length are compared with.
 _ENCODER, _BOTH = {"transfer": "encoder"}, (1, 2)
 VARIANTS: tuple[tuple[str, str | None, dict[str, Any], Sequence[int], int], ...] = (
-    ("scratch", None, {}, _BOTH, STEPS),
-    ("pretrained", "pretrained", {}, _BOTH, STEPS),
-    ("encoder_only", "pretrained", _ENCODER, _BOTH, STEPS),
-    ("pretrained_slow", "pretrained", {"training.learning_rate": 4e-4}, (1,), STEPS),
-    ("scratch_torch", None, {"initialisation": "torch"}, (1,), STEPS),
-    ("pretrained_msra", "pretrained_msra", {}, _BOTH, STEPS),
-    ("scratch_750", None, {}, (1,), 3 * STEPS),
-    ("pretrained_750", "pretrained", {}, (1,), 3 * STEPS),
-    ("encoder_only_750", "pretrained", _ENCODER, (1,), 3 * STEPS),
+    ("scratch", None, {}, _BOTH, 1),
+    ("pretrained", "pretrained", {}, _BOTH, 1),
+    ("encoder_only", "pretrained", _ENCODER, _BOTH, 1),
+    ("pretrained_slow", "pretrained", {"training.learning_rate": 4e-4}, (1,), 1),
+    ("scratch_torch", None, {"initialisation": "torch"}, (1,), 1),
+    ("pretrained_msra", "pretrained_msra", {}, _BOTH, 1),
+    ("scratch", None, {}, (1,), 3),
+    ("pretrained", "pretrained", {}, (1,), 3),
+    ("encoder_only", "pretrained", _ENCODER, (1,), 3),
 )
 
 
@@ -216,25 +218,24 @@ def diagnose(study: Study) -> None:
     """Compare variants on pool heads: every third one of the pool is held out, 4 of the others are trained on."""
     held_out = study.pool[1::3]
     among = [head for head in study.pool if head not in held_out]
-    study.pretrain("pretrained", PRETRAINING_STEPS)
+    sources: dict[str | None, Path | None] = {None: None, "pretrained": study.pretrain("diagnosing", among)}
     with from_msra():
-        study.pretrain("pretrained_msra", PRETRAINING_STEPS)
-    print(f"held out: {len(held_out)} heads of the pool\n| variant | seeds | mean Dice | less scratch |")
-    for name, start, settings, seeds, steps in VARIANTS:
-        source = None if start is None else study.out / start
-        study.steps = steps
-        found, plain = [], []
+        sources["pretrained_msra"] = study.pretrain("diagnosing_msra", among)
+    print(f"held out: {len(held_out)} heads of the pool\n| variant | steps | seeds | mean Dice | less scratch |")
+    steps, scratch = study.steps, {}
+    for name, start, settings, seeds, times in VARIANTS:
+        study.steps = times * steps
+        found = []
         for seed in seeds:
             training = study.few(seed, among=among)
-            run = study.finetune(f"pool_{name}_seed{seed}", training, held_out, seed, source, 0.0, settings)
+            run = study.finetune(f"pool_{name}_seed{seed}", training, held_out, seed, sources[start], 0.0, settings)
             scores, subjects = held_out_scores(run)
             found.append(case_means(scores))
-            base = "scratch" if steps == STEPS else "scratch_750"
-            plain.append(case_means(held_out_scores(study.out / "runs" / f"pool_{base}_seed{seed}")[0]))
+            scratch.setdefault((seed, times), found[-1])
         each = ", ".join(f"{fmean(figures.values()):.3f}" for figures in found)
-        mean, base_mean = seed_means(found), seed_means(plain)
+        mean, base_mean = seed_means(found), seed_means([scratch[seed, times] for seed in seeds])
         difference = with_interval({case: mean[case] - base_mean[case] for case in mean}, subjects, sign=True)
-        print(f"| {name} | {list(seeds)} | {each} | {difference} |", flush=True)
+        print(f"| {name} | {study.steps} | {list(seeds)} | {each} | {difference} |", flush=True)
 
 
 @contextmanager
