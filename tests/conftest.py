@@ -19,9 +19,11 @@ def _real_data_folder() -> Path:
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """The folder of real CT and MRI volumes (GENESIS_DATA, else ../shared/data); the test is skipped without it."""
+    """The folder of real CT and MRI volumes (GENESIS_DATA, else ../shared/data); without one the test is skipped."""
     folder = _real_data_folder()
     if not folder.is_dir():
+        # Whoever names a folder wants these tests, and shall learn that it is the wrong one.
+        assert "GENESIS_DATA" not in os.environ, f"GENESIS_DATA: {folder} is no folder"
         pytest.skip("no real scans here: set GENESIS_DATA to their folder")
     return folder
 

@@ -8,6 +8,7 @@ depends on the seed and the step alone.
 from __future__ import annotations
 
 import pickle
+import zipfile
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -92,11 +93,12 @@ def load_checkpoint(
 
     A checkpoint from before there was a stepper's state leaves `stepper` as it is.
 
-    Raises RunError if the file is damaged or belongs to another network.
+    Raises RunError if the file is damaged, belongs to another network, or holds code.
     """
     import torch
 
     try:
+        _check_archive(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
@@ -105,6 +107,20 @@ def load_checkpoint(
         if stepper is not None and "stepper" in state:
             stepper.load_state_dict(state["stepper"])
         return Progress(**state["progress"])
-    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError, pickle.UnpicklingError) as problem:
+    except pickle.UnpicklingError:
+        # torch's own words tell how to run the code.
+        raise RunError(f"{path}: this checkpoint is refused, because reading it would run code stored in it") from None
+    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, OSError, zipfile.BadZipFile) as problem:
         reason = str(problem).strip().splitlines()[0] if str(problem).strip() else type(problem).__name__
         raise RunError(f"{path}: this checkpoint cannot be used ({reason})") from None
+
+
+def _check_archive(path: Path) -> None:
+    """Check the sums that torch stores in the file but does not look at when it reads it."""
+    with zipfile.ZipFile(path) as archive:
+        # torch gives whatever lay in memory for a part that is marked as a folder.
+        if any(part.compress_type != zipfile.ZIP_STORED or part.external_attr for part in archive.infolist()):
+            raise ValueError("its list of parts is damaged")
+        damaged = archive.testzip()
+    if damaged:
+        raise ValueError(f"its part '{damaged}' is damaged: the checksum differs")

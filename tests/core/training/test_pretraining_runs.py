@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import subprocess
@@ -54,9 +53,37 @@ def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def cli(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "genesis_core", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=280, cwd=cwd)
+def command(*arguments: object) -> int:
+    """Run a command in this process; return its exit code."""
+    return run_command([str(argument) for argument in arguments])
+
+
+def cli(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process of its own."""
+    words = [sys.executable, "-m", "genesis_core", *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=280)
+
+
+# A command that sends itself a signal at step 3, so that none ends before it can be sent one.
+SIGNALLED = """
+import os, signal, sys
+from genesis_core.training.run_folder import RunFolder
+real = RunFolder.write_event
+def write(run, kind, **values):
+    event = real(run, kind, **values)
+    if kind == "step" and values["step"] == 3:
+        os.kill(os.getpid(), getattr(signal, sys.argv[1]))
+    return event
+RunFolder.write_event = write
+from genesis_core.cli.main import run
+sys.exit(run(sys.argv[2:]))
+"""
+
+
+def signalled(name: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a command in a process that gets the signal `name` at step 3."""
+    words = [sys.executable, "-c", SIGNALLED, name, *map(str, arguments)]
+    return subprocess.run(words, capture_output=True, text=True, timeout=280)
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +123,7 @@ def test_run_files_hold_no_names_and_no_absolute_paths(finished: RunFolder, scan
 
 
 def test_run_yaml_run_again_gives_the_same_weights(finished: RunFolder, tmp_path: Path) -> None:
-    done = cli("pretrain", "--config", finished.settings_file, "--out", tmp_path / "again")
-    assert done.returncode == 0, done.stderr
+    assert command("pretrain", "--config", finished.settings_file, "--out", tmp_path / "again") == 0
     assert weights(RunFolder(tmp_path / "again")) == weights(finished)
 
 
@@ -105,14 +131,12 @@ def test_ctrl_c_writes_a_checkpoint_and_resume_ends_with_the_same_weights(
     finished: RunFolder, scans: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    process = start(scans, out)
-    wait_for(out, lambda events: any(event.get("step", 0) >= 3 for event in events), process)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+    done = signalled("SIGINT", "pretrain", scans, "--out", out, *SMALL)
+    assert done.returncode == 130, done.stderr
     assert RunFolder(out).status().state == "stopped"
-    done = cli("runs", "resume", out)
-    assert done.returncode == 0, done.stderr
+    # The step that was on its way is done.
+    assert RunFolder(out).status().step == 4
+    assert command("runs", "resume", out) == 0
     assert weights(RunFolder(out)) == weights(finished)
 
 
@@ -128,9 +152,9 @@ def test_a_stop_while_scans_are_prepared_is_heeded_and_the_run_can_go_on(
     assert weights(run) == weights(finished)
 
 
-def start(scans: Path, out: Path) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "genesis_core", "pretrain", scans, "--out", out, *SMALL, "--resume", "auto"]
-    return subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(scans: Path, out: Path, *more: object) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "genesis_core", "pretrain", scans, "--out", out, *SMALL, "--resume", "auto", *more]
+    return subprocess.Popen(list(map(str, words)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(out: Path, reached: Callable[[list[dict[str, Any]]], bool], process: subprocess.Popen[str]) -> None:
@@ -161,8 +185,7 @@ def check_killed_runs(finished: RunFolder, scans: Path, folder: Path, numbers: r
     for number in numbers:
         out = folder / f"run_{number}"
         killed += kill_somewhere(scans, out, number)
-        done = cli("pretrain", scans, "--out", out, *SMALL, "--resume", "auto")
-        assert done.returncode == 0, f"kill point {number}: {done.stderr}"
+        assert command("pretrain", scans, "--out", out, *SMALL, "--resume", "auto") == 0, f"kill point {number}"
         assert weights(RunFolder(out)) == weights(finished), f"kill point {number}"
         assert not [path for path in out.rglob("*.tmp.*") if path.stat().st_size > 10**8]
     assert killed >= len(numbers) // 2
@@ -243,7 +266,7 @@ def test_wrong_use_is_refused_in_one_clear_sentence(
     assert "Traceback" not in errors
 
 
-def test_a_bad_scan_and_a_label_map_are_named_and_left_out(scans: Path, tmp_path: Path) -> None:
+def test_a_bad_scan_and_a_label_map_are_named_and_left_out(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "scans"
     folder.mkdir()
     for index, name in enumerate(["a.nii.gz", "b.nii.gz"]):
@@ -252,56 +275,54 @@ def test_a_bad_scan_and_a_label_map_are_named_and_left_out(scans: Path, tmp_path
     (folder / "broken.nii.gz").write_bytes(whole[: len(whole) // 2])
     labels = (gc.read_volume(folder / "a.nii.gz").array > -500).astype(np.uint8)
     gc.write_volume(gc.Volume.from_array(labels), folder / "organs.nii.gz")
-    done = cli("pretrain", folder, "--out", tmp_path / "run", *SMALL, "--max-steps", 2)
-    assert done.returncode == 0, done.stderr
-    assert "broken.nii.gz" in done.stderr
-    assert re.search(r"organs\.nii\.gz .* is left out: .*label map", done.stderr)
+    assert command("pretrain", folder, "--out", tmp_path / "run", *SMALL, "--max-steps", 2) == 0
+    errors = capfd.readouterr().err
+    assert "broken.nii.gz" in errors
+    assert re.search(r"organs\.nii\.gz .* is left out: .*label map", errors)
     assert "broken" not in (tmp_path / "run" / "events.jsonl").read_text()
     cases = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())["cases"]
     assert len(cases["training"]) == len(cases["validation"]) == 1
 
 
-def test_one_scan_trains_without_validation_and_says_so(tmp_path: Path) -> None:
+def test_one_scan_trains_without_validation_and_says_so(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     write_scan(tmp_path / "only.nii.gz", 0)
-    done = cli("pretrain", tmp_path / "only.nii.gz", "--out", tmp_path / "run", *SMALL, "--max-steps", 9)
-    assert done.returncode == 0, done.stderr
-    assert "validation" in done.stderr
+    assert command("pretrain", tmp_path / "only.nii.gz", "--out", tmp_path / "run", *SMALL, "--max-steps", 9) == 0
+    assert "validation" in capfd.readouterr().err
     validations = last_of_each_step(RunFolder(tmp_path / "run").events(), "validation")
     assert "train_loss" in validations[-1]
     assert gc.load_model(tmp_path / "run").card.data["validation_scans"] == 0
 
 
-def test_json_lines_are_the_events_of_the_run_folder(scans: Path, tmp_path: Path) -> None:
-    done = cli("pretrain", scans, "--out", tmp_path / "run", *SMALL, "--max-steps", 3, "--json")
-    assert done.returncode == 0, done.stderr
-    printed = [json.loads(line) for line in done.stdout.splitlines()]
+def test_json_lines_are_the_events_of_the_run_folder(
+    scans: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert command("pretrain", scans, "--out", tmp_path / "run", *SMALL, "--max-steps", 3, "--json") == 0
+    printed = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert printed == list(RunFolder(tmp_path / "run").events())
 
 
-def test_a_time_budget_plans_its_own_steps(scans: Path, tmp_path: Path) -> None:
+def test_a_time_budget_plans_its_own_steps(scans: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     arguments = [value for value in SMALL if value not in ("--max-steps", "24")]
-    done = cli("pretrain", scans, "--out", tmp_path / "run", *arguments, "--max-hours", 3 / 3600)
-    assert done.returncode == 0, done.stderr
+    assert command("pretrain", scans, "--out", tmp_path / "run", *arguments, "--max-hours", 3 / 3600) == 0
     settings = yaml.safe_load((tmp_path / "run" / "run.yaml").read_text())
     assert settings["training"]["max_steps"] >= 1
-    assert "fit the time budget" in done.stdout
+    assert "fit the time budget" in capfd.readouterr().out
 
 
-def test_a_run_cannot_be_trained_twice_at_once(scans: Path, tmp_path: Path) -> None:
+def test_a_run_cannot_be_trained_twice_at_once(scans: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "run"
-    process = start(scans, out)
+    process = start(scans, out, "--max-steps", 10**6)
     wait_for(out, lambda events: any(event["event"] == "started" for event in events), process)
-    os.kill(process.pid, signal.SIGSTOP)
-    done = cli("pretrain", "--resume", "--out", out)
-    os.kill(process.pid, signal.SIGCONT)
-    process.communicate(timeout=120)
-    assert done.returncode == 1
-    assert "is being trained" in done.stderr
+    code = command("pretrain", "--resume", "--out", out)
+    process.kill()
+    process.communicate()
+    assert code == 1
+    assert "is being trained" in capfd.readouterr().err
 
 
 def test_runs_are_listed_shown_and_deleted(scans: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    done = cli("pretrain", scans, "--out", tmp_path / "runs" / "one", *SMALL, "--max-steps", 2)
-    assert done.returncode == 0, done.stderr
+    assert command("pretrain", scans, "--out", tmp_path / "runs" / "one", *SMALL, "--max-steps", 2) == 0
+    capfd.readouterr()
     assert run_command(["runs", "list", str(tmp_path / "runs"), "--json"]) == 0
     listed = json.loads(capfd.readouterr().out)
     assert (listed["name"], listed["state"], listed["step"]) == ("one", "finished", 2)

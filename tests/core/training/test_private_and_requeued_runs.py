@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from test_pretraining_runs import SMALL, cli, scans, weights, write_scan  # noqa: F401 - scans is a fixture
+from test_pretraining_runs import SMALL, cli, command, scans, signalled, weights, write_scan  # noqa: F401 - scans is a fixture
 
 import genesis_core as gc
 from genesis_core.cli.main import run as run_command
@@ -49,10 +49,12 @@ def telling(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def run(telling: Path) -> RunFolder:
     out = telling / "runs" / "first"
-    done = cli("pretrain", telling / "cohort", "--out", out, *SMALL, "--max-steps", 4, "--cache", telling / "cache")
-    assert done.returncode == 0, done.stderr
+    told = io.StringIO()
+    with contextlib.redirect_stderr(told):
+        arguments = [*SMALL, "--max-steps", 4, "--cache", telling / "cache"]
+        assert command("pretrain", telling / "cohort", "--out", out, *arguments) == 0
     # The person is told which file it was; the run folder is not.
-    assert "Mustermann_2.nii.gz" in done.stderr
+    assert "Mustermann_2.nii.gz" in told.getvalue()
     return RunFolder(out)
 
 
@@ -67,8 +69,7 @@ def test_a_run_that_fails_names_no_patient_either(telling: Path, tmp_path: Path)
     broken = tmp_path / "cohort" / "Mustermann_Erika"
     broken.mkdir(parents=True)
     (broken / "Mustermann.nii.gz").write_bytes(b"nothing of a scan")
-    done = cli("pretrain", broken, "--out", tmp_path / "run", *SMALL)
-    assert done.returncode == 1
+    assert command("pretrain", broken, "--out", tmp_path / "run", *SMALL) == 1
     status = RunFolder(tmp_path / "run").status()
     assert status.state == "failed"
     assert "none of the 1 scans can be used" in status.message
@@ -143,32 +144,23 @@ def test_one_command_in_a_queue_begins_stops_at_a_signal_and_goes_on(
     scans: Path,  # noqa: F811
     tmp_path: Path,
     name: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "run"
-    command = ["pretrain", str(scans), "--out", str(out), *SMALL, "--max-steps", "12", "--resume", "auto"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "genesis_core", *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    end = time.monotonic() + 120
-    while time.monotonic() < end and not any(event.get("step", 0) >= 2 for event in RunFolder(out).events()):
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.005)
-    process.send_signal(getattr(signal, name))
-    _, errors = process.communicate(timeout=120)
-    assert process.returncode == 130, errors
+    words = ["pretrain", scans, "--out", out, *SMALL, "--max-steps", 12, "--resume", "auto"]
+    done = signalled(name, *words)
+    assert done.returncode == 130, done.stderr
     status = RunFolder(out).status()
-    assert (status.state, (out / "checkpoints" / "last.pt").exists()) == ("stopped", True)
+    assert (status.state, status.step, (out / "checkpoints" / "last.pt").exists()) == ("stopped", 4, True)
     assert name in status.message
     if name == "SIGTERM":
         return
-    done = cli(*command)
+    done = cli(*words)
     assert done.returncode == 0, done.stderr
-    assert f"resumed at step {status.step}" in done.stdout
-    again = cli(*command)
-    assert again.returncode == 0
-    assert "finished already" in again.stdout
-    whole = cli("pretrain", scans, "--out", tmp_path / "whole", *SMALL, "--max-steps", 12)
-    assert whole.returncode == 0
+    assert "resumed at step 4" in done.stdout
+    assert command(*words) == 0
+    assert "finished already" in capfd.readouterr().out
+    assert command("pretrain", scans, "--out", tmp_path / "whole", *SMALL, "--max-steps", 12) == 0
     assert weights(RunFolder(out)) == weights(RunFolder(tmp_path / "whole"))
 
 
@@ -186,10 +178,11 @@ def test_a_run_killed_before_it_wrote_its_settings_is_begun_anew(tmp_path: Path)
 def test_a_run_that_never_beats_the_mean_says_so_at_its_end(
     scans: Path,  # noqa: F811
     tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    done = cli("pretrain", scans, "--out", tmp_path / "run", *SMALL, "--max-steps", 2, "--learning-rate", "1e-9")
-    assert done.returncode == 0, done.stderr
-    assert "never did better than returning each sub-volume's mean" in done.stderr
+    learning = ("--max-steps", 2, "--learning-rate", "1e-9")
+    assert command("pretrain", scans, "--out", tmp_path / "run", *SMALL, *learning) == 0
+    assert "never did better than returning each sub-volume's mean" in capfd.readouterr().err
     events = list(RunFolder(tmp_path / "run").events())
     assert [event["event"] for event in events][-1] == "finished"
     assert any("never did better" in event.get("message", "") for event in events)
@@ -226,8 +219,8 @@ sys.exit(run(sys.argv[1:]))
     data.mkdir()
     for number in range(3):
         write_scan(data / f"{number}.nii.gz", number)
-    command = ["restore", str(data), "--model", str(run.path), "--out", str(out), "--skip-existing"]
-    done = subprocess.run([sys.executable, "-c", code, *command], capture_output=True, text=True, timeout=200)
+    words = ["restore", str(data), "--model", str(run.path), "--out", str(out), "--skip-existing"]
+    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, timeout=200)
     assert done.returncode == 130, done.stderr
     assert "1 of 3 scans restored" in done.stdout
     assert "Traceback" not in done.stderr
@@ -236,5 +229,5 @@ sys.exit(run(sys.argv[1:]))
     assert [name for name in names if name.endswith("metrics.json")] == ["0_metrics.json"]
     for path in out.glob("*.nii.gz"):
         assert np.isfinite(gc.read_volume(path).array).all()
-    assert cli(*command).returncode == 0
+    assert command(*words) == 0
     assert len(list(out.glob("*_metrics.json"))) == 3

@@ -1,4 +1,4 @@
-"""A Studio in a real viewer, opened as a user opens it."""
+"""A Studio beside a viewer without a window, which is all that most of it needs, or in a real one."""
 
 from __future__ import annotations
 
@@ -7,21 +7,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from napari.components import ViewerModel
+from napari.layers import Layer
 from napari.resources._icons import build_theme_svgs
 from npe2 import PluginManifest
 from qtpy.QtCore import QDir
 from studio_driving import rest
 
+from genesis_core.phantom.thorax import make_phantom
+from genesis_core.volumes.volume import Volume
+from napari_genesis.layers import shown as layer_of
+from napari_genesis.studio.parts import WIDTH
 from napari_genesis.studio.studio import Studio
 
 
 @pytest.fixture
-def viewer(
-    plugin_settings: Any, npe2pm: Any, make_napari_viewer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Any:
-    # Preferences of this test alone, and no other plugin.
+def preferences(plugin_settings: Any, npe2pm: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Preferences and a kept state of this test alone, and no other plugin."""
     npe2pm.register(PluginManifest.from_distribution("napari-genesis"))
     monkeypatch.setattr("napari_genesis.studio.studio.default_file", lambda: tmp_path / "config" / "studio.yaml")
+
+
+@pytest.fixture
+def viewer(preferences: None) -> Any:
+    return ViewerModel()
+
+
+@pytest.fixture
+def viewer_in_a_window(preferences: None, make_napari_viewer: Any) -> Any:
     # napari's own start draws its icons and registers where they lie; its fixture does not.
     for theme in ("dark", "light"):
         QDir.addSearchPath(f"theme_{theme}", build_theme_svgs(theme, "builtin"))
@@ -30,12 +43,31 @@ def viewer(
     return made
 
 
+@pytest.fixture(scope="session")
+def thorax() -> Volume:
+    return make_phantom(1, shape=(64, 112, 112)).volume
+
+
+@pytest.fixture
+def scan(viewer: Any, thorax: Volume) -> Layer:
+    array, meta = layer_of(Volume(thorax.array.copy(), thorax.geometry))
+    viewer.add_layer(Layer.create(array, {**meta, "name": "thorax", "contrast_limits": (-1000, 400)}, "image"))
+    viewer.dims.set_current_step(0, 32)
+    return viewer.layers["thorax"]
+
+
 @pytest.fixture
 def open_studio(viewer: Any, qtbot: Any) -> Callable[[], Studio]:
-    """Open the Studio from the plugin menu's command, and wait for its first preview if there is a scan."""
+    """Open the Studio, in a window by the plugin menu, and wait for its first preview if there is a scan."""
 
     def open_one() -> Studio:
-        _, studio = viewer.window.add_plugin_dock_widget("napari-genesis", "Corruption Studio")
+        if hasattr(viewer, "window"):
+            _, studio = viewer.window.add_plugin_dock_widget("napari-genesis", "Corruption Studio")
+        else:
+            studio = Studio(viewer)
+            qtbot.addWidget(studio)
+            studio.resize(WIDTH, 740)
+            studio.show()
         rest(qtbot, studio)
         return studio
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QApplication
 
+from napari_genesis.studio.canvas import NAME
 from napari_genesis.studio.studio import Studio
 
 PICTURES = Path(__file__).resolve().parents[3] / "build" / "screenshots"
@@ -18,6 +20,20 @@ def rest(qtbot: Any, studio: Studio) -> None:
     for _ in range(3):
         qtbot.waitUntil(lambda: not studio.session.busy, timeout=120_000)
         QApplication.processEvents()
+
+
+def voxels(viewer: Any) -> np.ndarray:
+    """Return what the preview shows, in scan units."""
+    return np.asarray(viewer.layers[NAME].data)
+
+
+def expected(studio: Studio) -> np.ndarray:
+    """What the recipe makes of the box, in HU."""
+    scan, box = studio.session.scan, studio.session.box
+    assert scan is not None
+    assert box is not None
+    original = scan.unit(box)
+    return scan.map.from_unit(studio.session.draft.recipe()(original, seed=studio.session.seed))
 
 
 def close(viewer: Any, studio: Studio) -> None:

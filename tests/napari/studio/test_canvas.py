@@ -95,14 +95,42 @@ def test_contrast_follows_the_scan_and_is_followed(viewer: ViewerModel) -> None:
     assert canvas.layer.colormap.name == source.colormap.name
 
 
-def test_another_scan_gets_a_layer_of_its_own(viewer: ViewerModel) -> None:
-    other = viewer.add_image(np.zeros((20, 20, 20)), scale=(2, 2, 2), name="other")
+def test_the_colours_of_differences_follow_the_window_that_is_learnt(viewer: ViewerModel) -> None:
+    source = viewer.layers[0]
     canvas = CanvasPreview(viewer, Told())
-    canvas.show(viewer.layers[0], Box((4, 10, 20), SIZE), voxels(), Look(), 2000)
-    canvas.show(other, Box((1, 1, 1), SIZE), voxels(), Look(), 2000)
+    for full in (2000, 200):
+        canvas.show(source, Box((4, 10, 20), SIZE), voxels(), Look("difference"), full)
+        assert canvas.layer.contrast_limits == [-full / 2, full / 2]
+        assert canvas.layer.contrast_limits_range == [-full, full]
+    assert source.contrast_limits == [-160, 240]
+
+
+def test_the_layer_becomes_that_of_another_scan(viewer: ViewerModel) -> None:
+    canvas = CanvasPreview(viewer, Told())
+    canvas.show(viewer.layers[0], Box((4, 10, 20), SIZE), voxels(), Look("difference"), 2000)
+    layer = canvas.layer
+    other = viewer.add_image(np.zeros((20, 20, 20)), scale=(2, 2, 2), translate=(5, 6, 7), units="mm", name="other")
+    other.contrast_limits, other.colormap = (0, 0.5), "magma"
+    canvas.show(other, Box((1, 1, 1), (4, 4, 4)), np.ones((4, 4, 4), np.float32), Look(), 2000)
+    assert canvas.layer is layer
+    # On top again.
     assert [one.name for one in viewer.layers] == ["thorax", "other", NAME]
+    assert np.allclose(layer.data_to_world((0, 0, 0)), other.data_to_world((1, 1, 1)))
+    assert np.allclose(layer.data_to_world((3, 3, 3)), other.data_to_world((4, 4, 4)))
+    assert (layer.contrast_limits, layer.colormap.name, layer.units) == ([0, 0.5], "magma", other.units)
+    assert (layer.data == 1).all()
     viewer.layers["thorax"].contrast_limits = (0, 9)
-    assert canvas.layer.contrast_limits != [0, 9]
+    assert layer.contrast_limits == [0, 0.5]
+
+
+def test_a_scan_that_is_deleted_leaves_a_preview_nobody_can_drag(viewer: ViewerModel) -> None:
+    source = viewer.layers[0]
+    canvas = CanvasPreview(viewer, Told())
+    canvas.show(source, Box((4, 10, 20), SIZE), voxels(), Look(), 2000)
+    viewer.layers.remove(source)
+    assert not drag(viewer, source.data_to_world((8, 15, 25)))
+    canvas.remove()
+    assert list(viewer.layers) == []
 
 
 def test_closing_leaves_nothing_behind(viewer: ViewerModel) -> None:

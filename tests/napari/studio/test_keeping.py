@@ -53,15 +53,28 @@ def test_a_damaged_file_is_set_aside_and_named(text: str, tmp_path: Path, caplog
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_no_mutation_of_a_sound_file_raises(data: st.DataObject, tmp_path: Path) -> None:
-    path = tmp_path / "state.yaml"
+def test_a_mutation_of_a_sound_file_is_set_aside_or_is_a_state_that_can_be_used(
+    data: st.DataObject, tmp_path: Path
+) -> None:
+    path, aside = tmp_path / "state.yaml", tmp_path / "state.damaged.yaml"
+    aside.unlink(missing_ok=True)
     write_state(path, Kept(**kept_entries(RecipeDraft.of(Recipe.genesis()))))
     text = bytearray(path.read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         text[data.draw(st.integers(0, len(text) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(bytes(text))
     kept = read_kept(path)
-    kept.draft()
+    if aside.exists():
+        assert aside.read_bytes() == bytes(text)
+        assert not path.exists()
+        assert kept == Kept()
+        return
+    draft = kept.draft()
+    assert draft is not None
+    # All of it is within bounds: written again, it is read again as it was.
+    write_state(path, kept)
+    assert read_kept(path) == kept
+    assert Recipe.from_dict(draft.recipe().to_dict()) == draft.recipe()
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:

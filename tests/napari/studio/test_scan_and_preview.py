@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -190,6 +192,26 @@ def test_a_preset_is_copied_by_its_name(scan: StudioScan) -> None:
     text = as_command(Wanted(Recipe.genesis(), 5, Box((0, 0, 0), (32, 64, 64))), scan, None)
     assert "--recipe genesis" in text
     assert "cat >" not in text
+
+
+def test_a_window_of_ones_own_goes_into_the_copied_training(
+    scan: StudioScan, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from genesis_core.cli.main import run
+
+    wanted = Wanted(Recipe.genesis(), 5, Box((0, 0, 0), (32, 64, 64)))
+    assert "intensity" not in as_command(wanted, scan, None)
+    ct = as_command(wanted, scan.with_window(-160, 240), None)
+    assert "corrupt takes no other (-160 to 240 in the Studio)" in ct
+    words = shlex.split(ct.splitlines()[-1], comments=True)
+    words[words.index("SCANS/")] = str(tmp_path)
+    words[words.index("--out") + 1] = str(tmp_path / "run")
+    assert run([*words[1:], "--dry-run"]) == 0
+    assert "intensity: {kind: window, low: -160.0, high: 240.0}" in capsys.readouterr().out
+    # An MR's own units mean nothing for another one.
+    mr = as_command(wanted, replace(scan, modality="mr").with_window(0, 900), None)
+    assert "data.intensity" not in mr
+    assert "Trained in percentiles" in mr
 
 
 def test_a_real_mr_reads_with_its_own_range(real_data: Path) -> None:

@@ -62,6 +62,26 @@ def test_a_scan_is_shown_corrupted_in_its_middle_and_judged(session: Session) ->
     assert session.judgement.model is None
 
 
+def test_a_scan_that_comes_late_is_never_taken_for_another_layers(qtbot: Any, session: Session, layer: Image) -> None:
+    array, meta = layer_of(make_phantom(2, shape=(40, 80, 80)).volume)
+    other = Image(array, name="other", **meta)
+    arrived: list[Any] = []
+    session.scan_changed.connect(arrived.append)
+    session.choose_layer(layer)
+    session.choose_layer(other)
+    # Pressed while the scan is read, these are about a scan that is no longer chosen.
+    session.choose_modality("mr")
+    session.choose_window(0, 100)
+    session.choose_seed(3)
+    assert session.frame is None
+    rest(qtbot, session)
+    assert [scan.volume.shape for scan in arrived] == [array.shape]
+    assert session.scan is not None
+    assert session.scan.modality == "ct"
+    assert frame(session).preview.scan is session.scan
+    assert frame(session).preview.wanted.seed == 3
+
+
 def test_every_change_shows_what_it_should(qtbot: Any, session: Session) -> None:
     session.choose_seed(5)
     session.edit(session.draft.with_setting(0, "windows", 50), "0.windows")

@@ -1,4 +1,4 @@
-"""The Studio in a real viewer, driven as a user drives it."""
+"""The Studio beside a viewer without a window, driven as a user drives it."""
 
 from __future__ import annotations
 
@@ -11,67 +11,15 @@ import pytest
 from napari.layers import Layer
 from qtpy.QtCore import QPoint, Qt
 from qtpy.QtWidgets import QApplication, QFileDialog
-from studio_driving import close, press, rest, type_into
+from studio_driving import expected, press, rest, type_into, voxels
 
 from genesis_core.corruptions.recipe import Recipe
 from genesis_core.phantom.thorax import make_phantom
-from napari_genesis.layers import shown as layer_of
 from napari_genesis.studio.canvas import NAME
 from napari_genesis.studio.studio import Studio
 
 pytestmark = pytest.mark.gui
 Open = Callable[[], Studio]
-
-
-@pytest.fixture
-def scan(viewer: Any) -> Layer:
-    array, meta = layer_of(make_phantom(1, shape=(64, 112, 112)).volume)
-    viewer.add_layer(Layer.create(array, {**meta, "name": "thorax", "contrast_limits": (-1000, 400)}, "image"))
-    viewer.dims.set_current_step(0, 32)
-    return viewer.layers["thorax"]
-
-
-def voxels(viewer: Any) -> np.ndarray:
-    return np.asarray(viewer.layers[NAME].data)
-
-
-def expected(studio: Studio) -> np.ndarray:
-    """What the recipe makes of the box, in HU."""
-    scan, box = studio.session.scan, studio.session.box
-    assert scan is not None
-    assert box is not None
-    original = scan.unit(box)
-    return scan.map.from_unit(studio.session.draft.recipe()(original, seed=studio.session.seed))
-
-
-def test_without_a_scan_it_says_what_to_do(open_studio: Open, viewer: Any, qtbot: Any) -> None:
-    studio = open_studio()
-    assert "Open a CT or MR scan" in studio.parts.figures.words.text()
-    array, meta = layer_of(make_phantom(1, shape=(48, 96, 96)).volume)
-    viewer.add_layer(Layer.create(array, {**meta, "name": "came later"}, "image"))
-    rest(qtbot, studio)
-    assert studio.parts.scan.layers.currentText() == "came later"
-    assert NAME in viewer.layers
-    viewer.layers.remove("came later")
-    rest(qtbot, studio)
-    assert list(viewer.layers) == []
-    assert "Open a CT or MR scan" in studio.parts.figures.words.text()
-
-
-def test_it_shows_the_corrupted_sub_volume_in_its_place(
-    open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
-) -> None:
-    studio = open_studio()
-    assert np.array_equal(voxels(viewer), expected(studio))
-    for _ in range(3):
-        qtbot.mouseClick(studio.parts.sample.next, Qt.MouseButton.LeftButton)
-    rest(qtbot, studio)
-    assert studio.session.seed == 3
-    assert np.array_equal(voxels(viewer), expected(studio))
-    box = studio.session.box
-    assert box is not None
-    assert np.allclose(viewer.layers[NAME].data_to_world((0, 0, 0)), scan.data_to_world(box.start))
-    assert studio.parts.figures.cells[0][1].text() != "-"
 
 
 def test_switching_a_card_off_changes_what_is_drawn(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
@@ -123,22 +71,7 @@ def test_keys_choose_what_the_canvas_shows(open_studio: Open, viewer: Any, scan:
     assert np.array_equal(voxels(viewer)[:, :, half:], expected(studio)[:, :, half:])
 
 
-def test_keys_reach_the_canvas_only_while_its_scan_is_active(
-    open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
-) -> None:
-    studio = open_studio()
-    canvas = viewer.window._qt_viewer.canvas.native
-    viewer.layers.selection.active = scan
-    press(qtbot, canvas, Qt.Key.Key_N)
-    assert studio.session.seed == 1
-    labels = viewer.add_labels(np.zeros(scan.data.shape, "u1"), scale=scan.scale, translate=scan.translate)
-    assert viewer.layers.selection.active is labels
-    press(qtbot, canvas, Qt.Key.Key_N)
-    assert studio.session.seed == 1
-    rest(qtbot, studio)
-
-
-def test_the_original_is_looked_at_while_the_button_is_held(
+def test_the_original_is_looked_at_while_the_button_or_space_is_held(
     open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
 ) -> None:
     studio = open_studio()
@@ -155,6 +88,20 @@ def test_the_original_is_looked_at_while_the_button_is_held(
     qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
     rest(qtbot, studio)
     assert studio.session.look.view == "original"
+    QApplication.setActiveWindow(studio.window())
+    for view in ("difference", "corrupted"):
+        picture = studio.parts.thumbnails.buttons[view]
+        studio.show_view(view)
+        picture.setFocus()
+        qtbot.keyPress(picture, Qt.Key.Key_Space)
+        assert studio.session.look.view == "original"
+        qtbot.keyRelease(picture, Qt.Key.Key_Space)
+        assert studio.session.look.view == view
+    # Whoever goes elsewhere with the key held lets it go there.
+    qtbot.keyPress(picture, Qt.Key.Key_Space)
+    studio.parts.sample.next.setFocus()
+    assert studio.session.look.view == "corrupted"
+    assert studio.session.seed == 0
 
 
 def test_the_box_follows_the_slice_and_the_slab_shows_all(
@@ -233,34 +180,6 @@ def test_two_recipes_are_compared_by_the_swipe(open_studio: Open, viewer: Any, s
     assert "Recipe B (genesis), MSE of returning the input" in studio.parts.figures.words.text()
 
 
-def test_what_was_set_is_there_again_the_next_day(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
-    studio = open_studio()
-    studio.parts.sample.seed.setValue(12)
-    type_into(qtbot, studio.parts.sample.edges[0].box, "16")
-    studio.parts.sample.follow.click()
-    studio.session.edit(studio.session.draft.with_enabled(1, False), "1.enabled")
-    rest(qtbot, studio)
-    draft = studio.session.draft
-    close(viewer, studio)
-    assert NAME not in viewer.layers
-    again = open_studio()
-    assert again.session.draft == draft
-    assert again.session.seed == 12
-    assert again.session.size == (16, 64, 64)
-    assert not again.parts.sample.follow.isChecked()
-    assert np.array_equal(voxels(viewer), expected(again))
-
-
-def test_the_preview_goes_with_the_dock_and_comes_back(open_studio: Open, viewer: Any, scan: Layer, qtbot: Any) -> None:
-    studio = open_studio()
-    dock = studio.parent()
-    dock.hide()
-    assert NAME not in viewer.layers
-    dock.show()
-    rest(qtbot, studio)
-    assert NAME in viewer.layers
-
-
 def test_a_renamed_scan_keeps_its_place_and_a_second_can_be_chosen(
     open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
 ) -> None:
@@ -329,14 +248,20 @@ def test_the_contact_sheet_becomes_a_layer_beside_the_scan(
     qtbot.mouseClick(studio.parts.sheet, Qt.MouseButton.LeftButton)
     [dialogue] = studio.findChildren(SheetDialogue)
     qtbot.waitUntil(dialogue.add_button.isEnabled, timeout=120_000)
+    # Another scan is worked on meanwhile; the sheet is still of this one.
+    other = viewer.add_image(scan.data[:40], scale=(9, 9, 9), name="other")
+    studio.parts.scan.choose(other)
+    rest(qtbot, studio)
+    assert studio.session.layer is other
     qtbot.mouseClick(dialogue.add_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: len(viewer.layers) == 3)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 4)
     [sheet] = [layer for layer in viewer.layers if layer.name.startswith("contact sheet")]
     assert sheet.data.shape == (32, 3 * 64 + 2 * 4, 4 * 64 + 3 * 4)
     assert sheet.units == scan.units
+    assert np.allclose(sheet.scale, scan.scale)
     assert sheet.extent.world[0][2] > scan.extent.world[1][2]
     # It is no scan to corrupt.
-    assert studio.parts.scan.layers.count() == 1
+    assert studio.parts.scan.layers.count() == 2
     dialogue.close()
     rest(qtbot, studio)
 
@@ -365,3 +290,11 @@ def test_without_live_updates_a_button_computes(open_studio: Open, viewer: Any, 
     assert np.array_equal(voxels(viewer), expected(studio))
     settings.studio.live_updates = True
     assert not studio.parts.update_now.isVisible()
+
+
+def test_a_thin_scan_is_padded_and_shown(open_studio: Open, viewer: Any, qtbot: Any) -> None:
+    viewer.add_image(np.linspace(0, 900, 40 * 50).reshape(1, 40, 50), name="one slice")
+    studio = open_studio()
+    assert viewer.layers[NAME].data.shape == (32, 64, 64)
+    assert studio.session.box is not None
+    assert studio.session.box.start == (-15, -12, -7)

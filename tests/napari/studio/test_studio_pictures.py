@@ -21,6 +21,11 @@ pytestmark = pytest.mark.gui
 LARGE = (1920, 1080)
 
 
+@pytest.fixture
+def viewer(viewer_in_a_window: Any) -> Any:
+    return viewer_in_a_window
+
+
 def test_the_synthetic_thorax(open_studio: Callable[[], Studio], viewer: Any, qtbot: Any) -> None:
     viewer.open_sample("napari-genesis", "thorax_phantom")
     viewer.layers[1].visible = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import weakref
 from pathlib import Path
@@ -16,7 +17,7 @@ from qtpy.QtGui import QMouseEvent
 from qtpy.QtWidgets import QApplication
 
 from genesis_core.phantom.labels import LABELS
-from genesis_core.phantom.thorax import make_phantom
+from genesis_core.phantom.thorax import Phantom, make_phantom
 from genesis_core.volumes.reading import read_volume
 from genesis_core.volumes.volume import Volume
 from napari_genesis.layers import shown
@@ -31,6 +32,17 @@ PLANES = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
 CLEARLY = 0.02
 
 pytestmark = pytest.mark.gui
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Phantom:
+    return make_phantom(0)
+
+
+@pytest.fixture(autouse=True)
+def _drawn_once(phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the sample data show copies of one phantom: drawing it takes longer than most of what is tested here."""
+    monkeypatch.setattr("genesis_core.phantom.thorax.make_phantom", lambda seed: copy.deepcopy({0: phantom}[seed]))
 
 
 @pytest.fixture
@@ -81,9 +93,9 @@ def side_of(viewer: Any, layer: Any) -> set[str]:
 def add_end(viewer: Any, volume: Volume, letter: str) -> Any:
     """Add labels of the voxels toward one direction of the patient, found in the patient's own millimetres."""
     axis, sign = {"S": (0, 1), "I": (0, -1), "P": (1, 1), "A": (1, -1), "L": (2, 1), "R": (2, -1)}[letter]
-    indices = np.stack(np.meshgrid(*[np.arange(n) for n in volume.array.shape], indexing="ij"), -1)
-    along = sign * (indices @ volume.affine[axis, :3])
-    end = (along > np.quantile(along, 0.8)).astype(np.uint8)
+    z, y, x = np.ogrid[tuple(slice(n) for n in volume.array.shape)]
+    along = sign * sum(index * step for index, step in zip((z, y, x), volume.affine[axis, :3], strict=True))
+    end = (along > np.quantile(along[::4, ::4, ::4], 0.8)).astype(np.uint8)
     data, place = shown(Volume(end, volume.geometry))
     return viewer.add_layer(Labels(data, **place, name=letter, opacity=1.0))
 
@@ -93,16 +105,15 @@ def add_phantom(viewer: Any) -> list[Layer]:
 
 
 @pytest.mark.parametrize("plane", list(PLANES))
-def test_the_phantom_lies_as_the_letters_say(plane: str, viewer: Any) -> None:
+def test_the_phantom_lies_as_the_letters_say(plane: str, viewer: Any, phantom: Phantom) -> None:
     add_phantom(viewer)[1].opacity = 0.2
     viewer.dims.order = PLANES[plane]
     picture(viewer, f"view_phantom_{plane}")
-    volume = make_phantom(0).volume
     found = letters(viewer)
     expected = {"axial": "APRL", "coronal": "SIRL", "sagittal": "SIAP"}[plane]
     assert found == dict(zip(expected, ("top", "bottom", "left", "right"), strict=True))
     for letter, edge in found.items():
-        marker = add_end(viewer, volume, letter)
+        marker = add_end(viewer, phantom.volume, letter)
         viewer.dims.order = PLANES[plane]
         assert side_of(viewer, marker) == {edge}, letter
         viewer.layers.remove(marker)
@@ -120,9 +131,9 @@ def test_the_liver_is_on_the_left_of_axial_and_coronal_pictures_and_low_in_coron
     assert side_of(viewer, liver) == {"left", "bottom"}
 
 
-def test_from_the_front_in_3d_the_left_of_the_patient_is_on_the_right(viewer: Any) -> None:
+def test_from_the_front_in_3d_the_left_of_the_patient_is_on_the_right(viewer: Any, phantom: Phantom) -> None:
     add_phantom(viewer)
-    marker = add_end(viewer, make_phantom(0).volume, "L")
+    marker = add_end(viewer, phantom.volume, "L")
     viewer.dims.ndisplay = 3
     viewer.scene.camera.set_view_direction((0, 1, 0), (1, 0, 0))
     assert letters(viewer) == {}
