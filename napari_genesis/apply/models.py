@@ -8,12 +8,9 @@ from pathlib import Path
 
 from genesis_core.errors import GenesisError, ModelError
 from genesis_core.model.card import ModelCard, read_card
-from genesis_core.model.ensemble import ENSEMBLE, EnsembleList
-from genesis_core.settings import read_yaml, validate
+from genesis_core.model.ensemble import listed_models
 
 _CARD = "model.yaml"
-# A list of folds is a few lines.
-_MAX_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -92,11 +89,9 @@ def _folders(workspace: Path) -> Iterable[Path]:
 
 
 def _entry(path: Path) -> ModelEntry | None:
-    if (path / ENSEMBLE).is_file():
-        values = read_yaml(path / ENSEMBLE, error=ModelError, max_bytes=_MAX_BYTES)
-        listed = validate(EnsembleList, values, where=str(path / ENSEMBLE), error=ModelError)
-        places = [_card_file(path / name) for name in listed.models]
-        missing = [name for name, place in zip(listed.models, places, strict=True) if place is None]
+    if folds := listed_models(path):
+        places = [_card_file(path / name) for name in folds]
+        missing = [name for name, place in zip(folds, places, strict=True) if place is None]
         if missing:
             raise ModelError(f"{path}: its fold '{missing[0]}' holds no model; copy the whole folder again")
     else:

@@ -10,8 +10,7 @@ from typing import Any
 from genesis_core.durations import duration
 from genesis_core.errors import GenesisError
 from genesis_core.model.card import ModelCard, read_card
-from genesis_core.model.ensemble import ENSEMBLE, EnsembleList
-from genesis_core.settings import read_yaml, validate
+from genesis_core.model.ensemble import listed_models
 from genesis_core.studies.run_comparison import NOT_SET, flat_settings
 from genesis_core.studies.run_figures import held_out_means
 from genesis_core.training.run_folder import RunFolder
@@ -64,10 +63,7 @@ def read_details(run: RunSummary) -> RunDetails:
 
 def _card(path: Path) -> ModelCard | None:
     """Return the card of a run's model, the first one of folds; None if there is no model yet."""
-    folder = path / "model"
-    if (path / ENSEMBLE).is_file():
-        listed = validate(EnsembleList, read_yaml(path / ENSEMBLE), where=str(path / ENSEMBLE))
-        folder = path / listed.models[0]
+    folder = path / next(iter(listed_models(path)), "model")
     return read_card(folder / "model.yaml") if (folder / "model.yaml").is_file() else None
 
 
