@@ -1,8 +1,7 @@
-"""What every test of the window shares: what napari does again and again for each viewer is done once, or is cheap."""
+"""What every test of the window shares: what napari does again and again for each viewer is done once."""
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,3 @@ def _icons_drawn_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_icons, "write_colorized_svgs", draw_once)
         yield
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _older_objects_are_not_searched() -> None:
-    """Take what lives already out of the search for garbage.
-
-    napari's canvas searches whenever a layer goes (0.9), and half a second passes among the objects of all libraries.
-    """
-    gc.collect()
-    gc.freeze()

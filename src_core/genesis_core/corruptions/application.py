@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 from collections import deque
@@ -76,20 +77,18 @@ def _each(source: Voxels, drawn: Callable[[int], Draw], threads: int | None) -> 
     if threads == 1 or source[0].nbytes < _LARGE:
         _share(range(len(source)), lambda index: _corrupt(source[index], out[index], drawn(index)), threads)
         return out
-    parts: list[list[tuple[Planes, Draw]]] = [[] for _ in source]
+    draws: dict[int, Draw] = {}
 
-    def prepare(index: int) -> None:
-        _check_range(source[index])
-        draw = drawn(index)
-        parts[index] = [(planes, draw) for planes in _halves(draw)]
+    def corrupt(half: tuple[int, int]) -> None:
+        index, number = half
+        # Both threads may draw it at once: it is the same draw.
+        draw = draws[index] if index in draws else draws.setdefault(index, drawn(index))
+        for planes in _halves(draw)[number : number + 1]:
+            _check_planes(source[index], draw, planes)
+            _apply_steps(source[index], out[index], draw, planes)
 
-    def corrupt(part: tuple[int, Planes, Draw]) -> None:
-        index, planes, draw = part
-        _apply_steps(source[index], out[index], draw, planes)
-
-    _share(range(len(source)), prepare, threads)
     # The halves of a sample follow each other, so that threads share what is in the cache.
-    _share([(index, planes, draw) for index, own in enumerate(parts) for planes, draw in own], corrupt, threads)
+    _share(itertools.product(range(len(source)), range(2)), corrupt, threads)
     return out
 
 
@@ -143,6 +142,13 @@ def _halves(draw: Draw) -> list[Planes]:
     if not 0 < middle < depth or "never" in kinds[:1] or set(kinds[1:]) - {"always"}:
         return [(0, depth)]
     return [(0, middle), (middle, depth)]
+
+
+def _check_planes(source: Voxels, draw: Draw, planes: Planes) -> None:
+    """Check the planes that those of the result are made of, which the cache then holds."""
+    reach = draw.steps[0].corruption.reach(draw.shape3) if draw.steps else 0
+    for channel in source.reshape(len(source), *draw.shape3):
+        _check_range(channel[max(0, planes[0] - reach) : planes[1] + reach])
 
 
 def _apply_steps(source: Voxels, out: Voxels, draw: Draw, planes: Planes) -> None:

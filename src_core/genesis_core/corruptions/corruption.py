@@ -66,6 +66,10 @@ class Corruption(Settings, ABC):
         """Return the voxels (z, y, x) whose content is thrown away, or None if this corruption throws nothing away."""
         return None
 
+    def reach(self, shape: Shape3) -> int:
+        """Return how many planes beyond those it writes are read, where `splits` lets it write some alone."""
+        return 0
+
     def on_device(self) -> DeviceVersion | None:
         """Return this corruption for the torch engine, or None if only the compiled engine knows it."""
         return None

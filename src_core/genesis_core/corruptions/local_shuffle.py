@@ -78,6 +78,9 @@ class LocalShuffle(Corruption):
                 original[channel].reshape(-1), out[channel].reshape(-1), axes, planes, self.windows, windows, order
             )
 
+    def reach(self, shape: Shape3) -> int:
+        return self.largest(shape)[0] - 1
+
     def on_device(self) -> DeviceVersion:
         from genesis_core.corruptions.torch_engine.shuffling import ShuffleOnDevice
 
