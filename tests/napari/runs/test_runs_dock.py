@@ -84,7 +84,7 @@ def test_a_run_tells_what_it_is_worth_and_made_of_and_why_it_failed(
     assert "lung" in told["source"]
     assert "rate 0.001" in told["made of"]
     choose(qtbot, dock, "lung_failed")
-    assert "out of memory" in dock.parts.facts.trouble.text()
+    qtbot.waitUntil(lambda: "out of memory" in dock.parts.facts.trouble.text())
 
 
 def test_several_runs_are_compared_by_curves_and_by_the_settings_that_differ(
