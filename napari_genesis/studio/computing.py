@@ -29,6 +29,8 @@ class LatestOnly(QObject):
         self._condition = threading.Condition()
         self._waiting: Callable[[], Any] | None = None
         self._running = False
+        # Results that are signalled and not yet arrived: whoever waits for the lane waits for them too.
+        self._on_the_way = 0
         self._generation = 0
         self._closed = False
         self._back.connect(self._arrived)
@@ -37,9 +39,9 @@ class LatestOnly(QObject):
 
     @property
     def busy(self) -> bool:
-        """Whether work is running or waiting."""
+        """Whether work is running or waiting, or its result has not yet arrived."""
         with self._condition:
-            return self._running or self._waiting is not None
+            return self._running or self._waiting is not None or self._on_the_way > 0
 
     def submit(self, work: Callable[[], Any]) -> None:
         """Run `work` as soon as the thread is free, unless something newer is submitted before."""
@@ -76,6 +78,7 @@ class LatestOnly(QObject):
                 good, result = False, problem
             with self._condition:
                 self._running, closed = False, self._closed
+                self._on_the_way += not closed
             if not closed:
                 self._back.emit(generation, good, result)
             # Whoever waits here next must not keep large results alive.
@@ -92,5 +95,7 @@ class LatestOnly(QObject):
             return self._generation, work
 
     def _arrived(self, generation: int, good: bool, result: Any) -> None:
+        with self._condition:
+            self._on_the_way -= 1
         if generation == self._generation and not self._closed:
             (self.finished if good else self.failed).emit(result)

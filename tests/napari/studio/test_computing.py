@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from typing import Any
 
 from napari_genesis.studio.computing import LatestOnly
@@ -38,6 +39,21 @@ def test_results_come_in_the_thread_of_the_window(qtbot: Any) -> None:
     lane.submit(lambda: threading.current_thread() is threading.main_thread())
     qtbot.waitUntil(lambda: bool(seen))
     assert seen == [(False, True)]
+    lane.close()
+    assert lane.join(20)
+
+
+def test_it_is_busy_until_the_result_has_arrived(qtbot: Any) -> None:
+    lane = LatestOnly("lane")
+    results: list[tuple[str, bool]] = []
+    lane.finished.connect(lambda result: results.append((result, lane.busy)))
+    lane.submit(lambda: "done")
+    # Long enough for the thread to be through with it; nothing arrives while no event is looked at.
+    time.sleep(0.2)
+    assert lane.busy
+    assert results == []
+    qtbot.waitUntil(lambda: not lane.busy)
+    assert results == [("done", False)]
     lane.close()
     assert lane.join(20)
 
