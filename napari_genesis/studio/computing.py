@@ -80,7 +80,11 @@ class LatestOnly(QObject):
                 self._running, closed = False, self._closed
                 self._on_the_way += not closed
             if not closed:
-                self._back.emit(generation, good, result)
+                try:
+                    self._back.emit(generation, good, result)
+                except (RuntimeError, AttributeError):
+                    # The object went meanwhile, and with it whoever wanted to know.
+                    return
             # Whoever waits here next must not keep large results alive.
             del taken, work, result
 

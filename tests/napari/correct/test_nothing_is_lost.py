@@ -67,7 +67,7 @@ def test_a_review_that_cannot_be_read_once_costs_no_stroke_and_no_decision(
 def test_a_review_that_could_not_be_read_is_read_again_by_itself(
     viewer: Any, open_dock: Open, review: Review, qtbot: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("napari_genesis.correct.review_choice._LIST_EVERY", 200)
+    monkeypatch.setattr("napari_genesis.correct.review_choice._LIST_EVERY", 1000)
     dock = open_dock(viewer, review.folder)
     with monkeypatch.context() as failing:
         failing.setattr("napari_genesis.correct.review_choice.read_review", gone)
