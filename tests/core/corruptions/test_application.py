@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
+from contextlib import nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -65,13 +67,14 @@ def test_any_shape_gives_a_new_float32_array_in_the_unit_interval_and_the_input_
     st.lists(seeds, min_size=1, max_size=5),
     st.integers(1, 3),
     st.sampled_from([1, 2, 5]),
-    st.booleans(),
+    st.sampled_from(["_LARGE", "_MIDDLING", None]),
 )
 def test_a_sample_is_the_same_alone_in_a_batch_and_on_any_number_of_threads(
-    recipe: Recipe, shape: tuple[int, ...], many: list[int], channels: int, threads: int, by_halves: bool
+    recipe: Recipe, shape: tuple[int, ...], many: list[int], channels: int, threads: int, taken_as: str | None
 ) -> None:
     x = volume((len(many), channels, *shape))
-    with patch.object(application, "_LARGE", 0 if by_halves else application._LARGE):
+    taken = patch.object(application, taken_as, 0) if taken_as else nullcontext()
+    with taken:
         y = recipe(x, many, threads=threads)
     assert y.shape == x.shape
     for index, seed in enumerate(many):
@@ -95,12 +98,20 @@ def test_a_published_size_is_the_same_on_one_and_two_threads(shape: tuple[int, .
     assert np.array_equal(one, GENESIS(x, range(6)))
 
 
-def test_large_samples_are_shared_by_halves_wherever_a_corruption_allows_it() -> None:
-    x = volume((2, 1, 96, 96, 96))
-    halved = patch.object(application, "_apply_steps", wraps=application._apply_steps)
-    with halved as applied:
-        GENESIS(x, (1, 2), threads=2)
-    assert sorted(call.args[3] for call in applied.call_args_list) == [(0, 48)] * 2 + [(48, 96)] * 2
+@pytest.mark.parametrize(
+    ("shape", "samples", "halved"),
+    [((112, 112, 112), 5, 5), ((64, 96, 96), 6, 4), ((64, 96, 96), 2, 2), ((32, 64, 64), 6, 0)],
+)
+def test_large_samples_are_shared_by_halves_and_the_last_of_middling_ones(
+    shape: tuple[int, ...], samples: int, halved: int
+) -> None:
+    x = volume((samples, 1, *shape))
+    with patch.object(application, "_apply_steps", wraps=application._apply_steps) as applied:
+        GENESIS(x, range(samples), threads=2)
+    depth = shape[0]
+    planes = Counter(call.args[3] for call in applied.call_args_list)
+    expected = {(0, depth): samples - halved, (0, depth // 2): halved, (depth // 2, depth): halved}
+    assert planes == {part: count for part, count in expected.items() if count}
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
