@@ -26,6 +26,8 @@ from genesis_core.model.weights import listed, sha256, unpack
 PARALLEL_PREFIX = "module."
 # Under which keys training programs put the state dict: Models Genesis and others, SuPreM, MONAI's examples, nnU-Net.
 NESTS = ("state_dict", "net", "model", "network_weights")
+# The mark of a folder among a zip entry's attributes. Source: PKWARE's .ZIP specification, 4.4.15 (MS-DOS attributes).
+_FOLDER = 0x10
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,12 @@ def _check_archive(data: bytes) -> None:
     if not zipfile.is_zipfile(io.BytesIO(data)):
         return
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+        parts = archive.infolist()
+        if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
             raise ValueError("its parts are compressed, which torch never does")
+        # Of such a part torch gives whatever lay in memory.
+        if any(part.external_attr & _FOLDER for part in parts):
+            raise ValueError("a part of it is marked as a folder")
         damaged = archive.testzip()
     if damaged:
         raise ValueError(f"its part '{damaged}' is damaged: the checksum differs")

@@ -29,6 +29,10 @@ GENESIS_ALIKE = (
     "A file of the same network, fine-tuned from it to one output, is laid out alike and cannot be told from it: if "
     "this is one, its output is a structure and no restored scan, and what it expects is not what this card says."
 )
+SWIN_ALIKE = (
+    "A Swin UNETR that somebody fine-tuned and saved under state_dict is laid out alike and cannot be told from it: if "
+    "this is one, what it expects is not what this card says."
+)
 BATCH_STATISTICS = (
     "Its norm uses the batch's own statistics in evaluation too, so a result depends on what shares its batch."
 )

@@ -183,12 +183,12 @@ SOURCES: tuple[PublishedSource, ...] = (
     ),
     PublishedSource(
         name="swin_unetr_5050",
-        title="Self-supervised Swin UNETR, 5,050 CT (Tang et al. 2022)",
+        title="Self-supervised Swin UNETR, most likely of 5,050 CT (Tang et al. 2022)",
         layout=SWIN_UNETR,
         file="self_supervised_nv_swin_unetr_5050.pt",
         repository="MrGiovanni/SuPreM",
         licence=facts.SWIN_LICENCE,
-        trained_on="5,050 CT of public sets: chest, abdomen, head and neck",
+        trained_on="5,050 CT of public sets (chest, abdomen, head and neck), if this is the published file",
         preprocessing=Preprocessing(
             modality="ct", axis_codes="RAS", spacing=None, intensity=WindowIntensity(low=-1000.0, high=1000.0)
         ),
@@ -197,7 +197,7 @@ SOURCES: tuple[PublishedSource, ...] = (
         loss="in-painting, contrast and rotation",
         is_it=_self_supervised,
         head=False,
-        notes=(facts.SWIN_NOTE, "Published training took scans as they were spaced."),
+        notes=(facts.SWIN_NOTE, "Published training took scans as they were spaced.", facts.SWIN_ALIKE),
     ),
     *(_medicalnet(depth) for depth in sorted(BUILDS)),
     PublishedSource(

@@ -338,6 +338,17 @@ def test_an_archive_that_unpacks_to_far_more_than_its_size_is_refused(tmp_path: 
         import_weights(tmp_path / "bomb.pt", tmp_path / "model")
 
 
+def test_a_part_marked_as_a_folder_whose_weights_torch_would_not_read_is_found(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    data = bytearray(checkpoint.read_bytes())
+    # The attributes of the last entry of the list of parts at the end.
+    data[data.rindex(b"PK\x01\x02") + 38] |= 0x10
+    checkpoint.write_bytes(bytes(data))
+    with pytest.raises(ModelError, match="folder"):
+        import_weights(checkpoint, tmp_path / "model")
+
+
 def test_an_existing_output_is_kept_unless_overwriting_a_model_was_asked_for(checkpoint: Path, tmp_path: Path) -> None:
     import_weights(checkpoint, tmp_path / "model")
     with pytest.raises(OutputExistsError):
