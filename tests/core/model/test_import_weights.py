@@ -238,7 +238,7 @@ def test_bytes_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
             import_weights(tmp_path / name, tmp_path / "model")
     with pytest.raises(ModelError, match="no such file"):
         import_weights(tmp_path / "absent.pt", tmp_path / "model")
-    with pytest.raises(ModelError, match="folder"):
+    with pytest.raises(ModelError, match="is marked as a"):
         import_weights(tmp_path, tmp_path / "model")
     with zipfile.ZipFile(tmp_path / "holiday.pt", "w") as archive:
         archive.writestr("photo.txt", "not a model")
@@ -342,10 +342,11 @@ def test_a_part_marked_as_a_folder_whose_weights_torch_would_not_read_is_found(
     checkpoint: Path, tmp_path: Path
 ) -> None:
     data = bytearray(checkpoint.read_bytes())
-    # The attributes of the last entry of the list of parts at the end.
-    data[data.rindex(b"PK\x01\x02") + 38] |= 0x10
+    # The attributes of the first weights in the list of parts at the end.
+    entry = data.rindex(b"PK\x01\x02", 0, data.rindex(b"/data/0"))
+    data[entry + 38] |= 0x10
     checkpoint.write_bytes(bytes(data))
-    with pytest.raises(ModelError, match="folder"):
+    with pytest.raises(ModelError, match="is marked as a"):
         import_weights(checkpoint, tmp_path / "model")
 
 
