@@ -120,7 +120,7 @@ class Removals(QObject):
         found = list_deleted(self.runs_folder)
         self.put_back_menu.clear()
         for one in found[:_PUT_BACK_SHOWN]:
-            action = self.put_back_menu.addAction(one.name)
+            action = self.put_back_menu.addAction(one.name.replace("&", "&&"))
             assert action is not None
             action.triggered.connect(lambda _=False, one=one: self._put_back([one]))
         self.put_back_menu.setEnabled(bool(found))

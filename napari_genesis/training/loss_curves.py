@@ -7,6 +7,7 @@ most, whatever arrives.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +103,7 @@ class LossCurves(QWidget):
         self.menu.clear()
         compared = [path for path in self._compared if path in paths]
         for path in paths:
-            action = self.menu.addAction(path.name)
+            action = self.menu.addAction(path.name.replace("&", "&&"))
             assert action is not None
             action.setData(path)
             action.setCheckable(True)
@@ -169,7 +170,7 @@ class LossCurves(QWidget):
         marks = ("╌", "┈")
         parts += [f"{marks[n % 2]}&nbsp;{self._names[key].replace(' ', '&nbsp;')}" for n, key in enumerate(baselines)]
         parts += [
-            f"<font color='{colour}'>━</font>&nbsp;{other.name}"
+            f"<font color='{colour}'>━</font>&nbsp;{escape(other.name)}"
             for colour, other in zip(_OTHERS, self._others, strict=False)
         ]
         self.words.setText("<small>" + " &nbsp; ".join(parts) + "</small>")
