@@ -31,6 +31,8 @@ def first_contrast(array: NDArray[Any], modality: Modality) -> tuple[tuple[float
         return CT_WINDOW, CT_REACH
     # A step that shares no factor with usual axis lengths does not fall on the same columns again and again.
     sample = array.reshape(-1)[:: max(1, array.size // _SAMPLE) | 1]
+    # Differences of booleans, as of a mask, are none that numpy computes.
+    sample = sample.astype(np.uint8) if sample.dtype == np.bool_ else sample
     low, high = (float(value) for value in np.percentile(sample, _PERCENTILES))
     least, most = float(array.min()), float(array.max())
     if most <= least:

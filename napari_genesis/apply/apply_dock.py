@@ -28,6 +28,7 @@ from napari_genesis.apply.running import Running
 from napari_genesis.apply.sharing import as_command
 from napari_genesis.apply.showing import Showing
 from napari_genesis.dock_state import write_state
+from napari_genesis.docking import delete_when_closed, viewer_itself
 from napari_genesis.preferences import on_preferences
 from napari_genesis.studio.computing import LatestOnly
 from napari_genesis.studio.viewer_link import ViewerLink
@@ -47,7 +48,7 @@ class ApplyDock(QWidget):
 
     def __init__(self, napari_viewer: Viewer, state_file: Path | None = None) -> None:
         super().__init__()
-        self._viewer = viewer = napari_viewer
+        self._viewer = viewer = viewer_itself(napari_viewer)
         self._state_file = state_file or default_file()
         kept = read_kept(self._state_file)
         self.parts = ApplyParts()
@@ -70,7 +71,8 @@ class ApplyDock(QWidget):
         self.parts.options_section.unfold(kept.options_open)
         self.parts.structures_section.unfold(kept.structures_open)
         self._connect()
-        # Whoever closes the dock, or the viewer, deletes the widget; what outlives it must end then.
+        delete_when_closed(self)
+        # What outlives the widget must end with it.
         lanes = (*self.choice.lanes, self.parts.residual.lane)
         end = weakref.finalize(self, _end, self.link, lanes, on_preferences(self.choice.look_for_models))
         self.destroyed.connect(lambda: end())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,10 +204,11 @@ class Choice(QObject):
         scans = target.scans.text().strip()
         if entry is not None and scans and (entry.path, scans) != self._suggested_for:
             self._suggested_for = (entry.path, scans)
-            folder = Path(scans).expanduser()
-            target.suggest_results(
-                folder.with_name(f"{folder.name}_{'segmented' if entry.segments else 'restored'}_{entry.name}")
-            )
+            folder = Path(os.path.abspath(Path(scans).expanduser()))
+            # While a path is being typed it is the root, which has no name, and nothing beside it.
+            if folder.name:
+                done = "segmented" if entry.segments else "restored"
+                target.suggest_results(folder.with_name(f"{folder.name}_{done}_{entry.name}"))
         self.show_frame()
         self._judge()
         self.changed.emit()

@@ -70,7 +70,7 @@ class SegmentedLayer:
 @dataclass(frozen=True, eq=False)
 class RestoredLayer:
     """What the core restored. limit: the residual's colours reach from -limit to limit. highest: the largest absolute
-    residual; threshold: one to begin with. unit: "HU", or empty for MR.
+    residual; threshold: one to begin with. unit: "HU", or empty for a scan that is no CT.
     """
 
     restoration: Restoration
@@ -105,14 +105,13 @@ def restore_layer(request: LayerRequest, report: Reporting) -> RestoredLayer:
     began = time.monotonic()
     report.begin("loading the model")
     model = load_model(request.model)
-    preprocessing = require_restoring_model(model)
+    require_restoring_model(model)
     (volume,) = _volumes(request, report, 1)
     report.begin("restoring")
     found = restore(model, volume, **request.options, progress=_then_finish(report), stop=report.stop)
     _end_if_stopped(report)
     limit, threshold, highest = _sizes(found.residual.array)
-    unit = "HU" if preprocessing.modality == "ct" else ""
-    return RestoredLayer(found, limit, highest, threshold, unit, time.monotonic() - began)
+    return RestoredLayer(found, limit, highest, threshold, found.unit, time.monotonic() - began)
 
 
 def checksum(array: NDArray[Any]) -> int:

@@ -32,6 +32,7 @@ from napari_genesis.correct.reviews import ReviewRead
 from napari_genesis.correct.round_control import RoundControl
 from napari_genesis.correct.warming import take_back, warm_review
 from napari_genesis.dock_state import read_state, write_state
+from napari_genesis.docking import delete_when_closed, viewer_itself
 from napari_genesis.preferences import on_preferences, read_preferences
 from napari_genesis.studio.computing import LatestOnly
 from napari_genesis.studio.shortcuts import Shortcuts
@@ -51,11 +52,12 @@ class ReviewDock(QWidget):
 
     def __init__(self, napari_viewer: Viewer, state_file: Path | None = None) -> None:
         super().__init__()
+        viewer = viewer_itself(napari_viewer)
         self._state_file = state_file or default_file()
         self._kept = kept = read_state(self._state_file, Kept)
         self.rows: tuple[Row, ...] = ()
         self.parts = ReviewParts()
-        self.cases = CaseControl(napari_viewer, self.parts, lambda: self.choice.read, lambda: self.rows, self)
+        self.cases = CaseControl(viewer, self.parts, lambda: self.choice.read, lambda: self.rows, self)
         self.work, self.edits = self.cases.work, self.cases.edits
         self.choice = ReviewChoice(self.parts, self.work.lane, kept.review, kept.run, self)
         self.round = RoundControl(self.parts, self.work.lane, self)
@@ -70,9 +72,10 @@ class ReviewDock(QWidget):
         layout.addWidget(self.parts)
         # napari fills the height of a dock that does not ask for it.
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
-        widen_sliders(napari_viewer)
+        widen_sliders(viewer)
         show_kept(self.parts, kept)
         self._connect()
+        delete_when_closed(self)
         end_preferences = on_preferences(self._apply_preferences)
         end = weakref.finalize(self, _end, self.work, self.cases.box, self.lanes, end_preferences)
         self.destroyed.connect(lambda: end())

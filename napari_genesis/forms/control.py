@@ -167,7 +167,7 @@ class SmallLabel(QLabel):
         self._text = text
         # Lines break between phrases, not inside a number with its unit or a size.
         kept = re.sub(r"(?<=\d) (?=[%\w])|(?<=\bx) (?=\d)", "\u00a0", escape(text))
-        self.setText(f"<small>{kept}</small>")
+        self.setText("<small>{}</small>".format(kept.replace("\n", "<br>")))
         self.setVisible(bool(text))
 
 

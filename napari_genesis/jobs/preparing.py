@@ -27,6 +27,13 @@ def prepare_run(settings: PretrainSettings | FinetuneSettings) -> RunFolder:
     return run
 
 
+def why_not_named(name: str) -> str:
+    """Return why nothing in the workspace can have this name, in a sentence; "" if it can, or is empty."""
+    if any(mark in name for mark in "/\\:") or name.startswith("."):
+        return f"{name!r} is no name of a folder: it must not hold a slash or a colon, nor begin with a dot."
+    return ""
+
+
 def free_name(folder: Path, stem: str, suffix: str = "") -> str:
     """Return the first of stem_1, stem_2, ..., each with the suffix, that is no name in `folder` yet."""
     number = 1

@@ -30,6 +30,14 @@ class FolderCheck:
         """The records of refused scans, each with a reason."""
         return [record for record in self.records if record.get("status") == "refused"]
 
+    @property
+    def modalities(self) -> dict[str, list[str]]:
+        """Names of the usable scans by what they look like, "ct" and "mr"."""
+        found: dict[str, list[str]] = {}
+        for record in self.usable:
+            found.setdefault(str(record.get("modality")), []).append(Path(str(record["path"])).name)
+        return found
+
 
 class ScanCheck(QObject):
     """Checks one folder at a time. progressed(check): more is known, or all."""

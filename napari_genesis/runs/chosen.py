@@ -43,7 +43,7 @@ class ChosenRuns(QObject):
     def show(self, runs: tuple[RunSummary, ...]) -> None:
         """Show one run, or compare several; nothing is read again while nothing has changed."""
         # A run that trains gives a sign of life every two seconds, and most of them tell nothing new.
-        runs = tuple(replace(run, latest=0.0, seconds=run.seconds // 10 * 10) for run in runs)
+        runs = tuple(replace(run, latest=0.0, seconds=_told_seconds(run)) for run in runs)
         if runs == self._runs:
             return
         if [run.path for run in runs] != [run.path for run in self._runs]:
@@ -86,3 +86,8 @@ def _read(reader: CurveReader, runs: tuple[RunSummary, ...]) -> _Told:
     if len(runs) == 1:
         return _Told(runs, curves, details=read_details(runs[0]))
     return _Told(runs, curves, comparison=compare(runs[:_COMPARED]))
+
+
+def _told_seconds(run: RunSummary) -> float:
+    """Return the seconds spent on training, of a run that trains in steps of ten, lest each step be told."""
+    return run.seconds // 10 * 10 if run.is_alive else run.seconds

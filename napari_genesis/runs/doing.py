@@ -86,7 +86,9 @@ def free_path(path: Path) -> Path:
 def open_dock(viewer: Viewer, title: str) -> Any:
     """Return one of the plugin's docks, opened or brought to the front. Raises RunError if there is none."""
     try:
-        _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, title)
+        place, dock = viewer.window.add_plugin_dock_widget(PLUGIN, title, tabify=True)
+        # One that is open already stays behind other tabs.
+        place.raise_()
     except (KeyError, ValueError) as problem:
         raise RunError(f"the dock '{title}' cannot be opened ({problem})") from None
     return dock

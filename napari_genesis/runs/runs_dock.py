@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QVBoxLayout
 
 from genesis_core.errors import GenesisError
 from napari_genesis.dock_state import read_state, write_state
+from napari_genesis.docking import delete_when_closed, viewer_itself
 from napari_genesis.jobs.queues import application_jobs
 from napari_genesis.preferences import on_preferences, read_preferences
 from napari_genesis.runs import kept as keeping
@@ -60,7 +61,7 @@ class RunsDock(NarrowDock):
         self._looking = LatestOnly("genesis-runs-table", self)
         self._measuring = LatestOnly("genesis-runs-sizes", self)
         self.chosen = ChosenRuns(self.parts, self)
-        self.errands = Errands(napari_viewer, self.parts, self)
+        self.errands = Errands(viewer_itself(napari_viewer), self.parts, self)
         self._timer = QTimer(self)
         self._timer.setInterval(_LIST_EVERY)
         self._timer.timeout.connect(self._look_if_free)
@@ -76,6 +77,7 @@ class RunsDock(NarrowDock):
             self.parts.split.setSizes(list(self._kept.split))
         self._connect()
         lanes = (self._looking, self._measuring, self.chosen.lane, self.errands.removals.lane)
+        delete_when_closed(self)
         preferences = on_preferences(self._apply_preferences)
         end = weakref.finalize(self, _end, lanes, self.errands.close, preferences)
         self.destroyed.connect(lambda: end())

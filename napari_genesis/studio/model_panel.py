@@ -37,8 +37,9 @@ class ModelPanel(QWidget):
 
     def show_models(self, paths: list[Path]) -> None:
         """List the restoring models that were found; the chosen one stays."""
-        self._paths = paths
-        self._fill()
+        if paths != self._paths:
+            self._paths = paths
+            self._fill()
 
     def show_choice(self, path: Path | None) -> None:
         """Show which one is chosen, also one that is not among those found."""

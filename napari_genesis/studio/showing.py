@@ -25,6 +25,8 @@ class Showing:
         self._parts = parts
         self._link = link
         self._canvas = canvas
+        # Why a model that was chosen is not used.
+        self._note = ""
 
     def scan(self, scan: StudioScan | None) -> None:
         """Show what is known of the scan; without one, what to do."""
@@ -67,7 +69,11 @@ class Showing:
             full = scan.map.high - scan.map.low
             self._canvas.show(layer, preview.place, frame.voxels, frame.look, full, settled=frame.settled)
         parts.figures.show_words(in_words(preview))
-        parts.figures.show_errors(preview.return_input, preview.return_mean)
+        known = self._session.judgement
+        if known is not None and known.preview is preview:
+            parts.figures.show_figures(known.return_input, known.return_mean, known.model)
+        else:
+            parts.figures.show_errors(preview.return_input, preview.return_mean)
         parts.curve.show_curves(preview.draw, preview.other_draw)
         parts.curve.show_histogram(preview.histogram, scan.map, "HU" if scan.modality == "ct" else "")
         self.planes()
@@ -75,9 +81,14 @@ class Showing:
     def judgement(self, judgement: Judgement) -> None:
         """Show what took longer: the figures and the restoration."""
         self._parts.figures.show_figures(judgement.return_input, judgement.return_mean, judgement.model)
-        self._parts.figures.show_note(judgement.problem)
+        self._parts.figures.show_note(judgement.problem or self._note)
         self.statistics()
         self.planes()
+
+    def note(self, words: str) -> None:
+        """Say why a model that was chosen is not used, until another one is chosen."""
+        self._note = words
+        self._parts.figures.show_note(words)
 
     def statistics(self) -> None:
         """Measure many samples of what is shown, if that is wanted."""

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 from genesis_core.corruptions.recipe import Recipe
 from genesis_core.errors import GenesisError
 from napari_genesis.dock_state import write_state
+from napari_genesis.docking import delete_when_closed, viewer_itself
 from napari_genesis.layers import LayerData
 from napari_genesis.preferences import Preferences, on_preferences, read_preferences
 from napari_genesis.studio.canvas import CanvasPreview
@@ -51,7 +52,7 @@ class Studio(QWidget):
 
     def __init__(self, napari_viewer: Viewer, state_file: Path | None = None) -> None:
         super().__init__()
-        self._viewer = viewer = napari_viewer
+        self._viewer = viewer = viewer_itself(napari_viewer)
         self._state_file = state_file or default_file()
         kept = read_kept(self._state_file)
         self.session = Session(kept.draft(), self)
@@ -76,7 +77,8 @@ class Studio(QWidget):
         self._connect()
         self.shortcuts = Shortcuts(self, self._keys())
         self._start(kept)
-        # Whoever closes the dock, or the viewer, deletes the widget; what outlives it must end then.
+        delete_when_closed(self)
+        # What outlives the widget must end with it.
         lanes = (self._finding, self.parts.statistics.lane)
         end = weakref.finalize(self, _end, self.session, self.link, self.canvas, lanes, self._end_preferences)
         self.destroyed.connect(lambda: end())
@@ -161,9 +163,13 @@ class Studio(QWidget):
         self._preferences = known = read_preferences()
         self.session.live, self.session.restore_while_dragging = known.live, known.restore_while_dragging
         self.parts.update_now.setVisible(not known.live)
-        self._finding.submit(lambda: restoring_models(known.workspace))
+        self._find_models()
         if self.session.model is not None:
             self.choose_model(self.session.model.path)
+
+    def _find_models(self) -> None:
+        workspace = self._preferences.workspace
+        self._finding.submit(lambda: restoring_models(workspace))
 
     # From the parts to the session.
 
@@ -181,10 +187,10 @@ class Studio(QWidget):
             chosen = self._preferences
             model = None if path is None else RestoringModel(path, chosen.device, chosen.precision)
         except GenesisError as problem:
-            self.parts.figures.show_note(str(problem))
+            self.showing.note(str(problem))
             model = None
         else:
-            self.parts.figures.show_note("")
+            self.showing.note("")
         self.session.choose_model(model)
         self.parts.model.show_choice(None if model is None else model.path)
         self._keep_later()
@@ -300,8 +306,9 @@ class Studio(QWidget):
         return QSize(WIDTH, super().sizeHint().height())
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802
-        """Show the preview in the canvas again."""
+        """Show the preview in the canvas again, and list the models there are by now."""
         super().showEvent(event)
+        self._find_models()
         self.session.refresh()
 
     def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802

@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, create_model
 from pydantic.fields import FieldInfo
-from qtpy.QtCore import QSignalBlocker, Qt, Signal
-from qtpy.QtWidgets import QComboBox, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
+from qtpy.QtCore import QSignalBlocker, Qt, QTimer, Signal
+from qtpy.QtWidgets import QApplication, QComboBox, QGridLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from genesis_core.errors import SettingsError
 from genesis_core.settings import Settings
@@ -27,6 +27,8 @@ TRAINING_FIELDS = (
     "validate_every", "patience", "checkpoint_every", "keep", "ema", "precision", "compile", "activation_checkpointing",
     "on_out_of_memory", "threads",
 )  # fmt: skip
+# Milliseconds after which forms that could not be made anew, because one is typed into, are tried again.
+_LATER = 500
 
 
 class AdvancedSettings(QWidget):
@@ -65,6 +67,10 @@ class AdvancedSettings(QWidget):
         self.name.setAccessibleName("name of the run")
         self.name.setToolTip("The run's folder in the workspace; empty: the next free name.")
         self.problem = SmallLabel()
+        self._later = QTimer(self)
+        self._later.setSingleShot(True)
+        self._later.setInterval(_LATER)
+        self._later.timeout.connect(lambda: self._unfold(self.fold.isChecked()))
         self._forms = QVBoxLayout()
         self._forms.setSpacing(4)
         self._arrange(bool(draft.presets))
@@ -145,8 +151,12 @@ class AdvancedSettings(QWidget):
         """Make the forms of what holds by default, when they are first looked at, and show the draft's values."""
         defaults = self._defaults()
         if defaults != self._made:
-            self._made = defaults
-            self._make(defaults)
+            if self._is_typed_into():
+                # What is being typed would go with its form: later.
+                self._later.start()
+            else:
+                self._made = defaults
+                self._make(defaults)
         settings, declared = self._draft.resolved(), self._draft.base()
         for group, form in self.forms.items():
             part = _part(settings, group)
@@ -155,6 +165,10 @@ class AdvancedSettings(QWidget):
                 for name, value in defaults[group].items()
             }
             form.show_values(_part(declared, group).model_copy(update=values))
+
+    def _is_typed_into(self) -> bool:
+        focus = QApplication.focusWidget()
+        return focus is not None and any(form.isAncestorOf(focus) for form in self.forms.values())
 
     def _is_changed(self, group: str, name: str) -> bool:
         return (f"{group}.{name}" if group else name) in self._draft.changed

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from qtpy.QtCore import QSignalBlocker, Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QGridLayout, QWidget
 
 from genesis_core.training.settings import TrainingSettings
+from napari_genesis.forms.control import SmallLabel
 from napari_genesis.forms.fields import FormField
 from napari_genesis.forms.number import NumberEditor
 from napari_genesis.forms.wheel import pass_wheel_on
@@ -27,11 +28,16 @@ class BudgetChoice(QWidget):
         self.kinds = choice_box("budget", "How long it trains. A run can be stopped, and gone on with, at any time.")
         self.kinds.addItems(list(BUDGETS))
         self.steps = _steps_editor(self)
-        layout = QHBoxLayout(self)
+        self.problem = SmallLabel()
+        self.problem.setAccessibleName("why this number cannot be")
+        self.steps.refused.connect(self.problem.show_text)
+        layout = QGridLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
-        layout.addWidget(self.kinds, 1)
-        layout.addWidget(self.steps)
+        layout.setColumnStretch(0, 1)
+        layout.addWidget(self.kinds, 0, 0)
+        layout.addWidget(self.steps, 0, 1)
+        layout.addWidget(self.problem, 1, 0, 1, 2)
         self.kinds.activated.connect(lambda row: self.chosen.emit(BUDGETS[row]))
         self.steps.moved.connect(lambda value, _settled: self.steps_chosen.emit(value))
 

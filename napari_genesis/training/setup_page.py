@@ -8,6 +8,7 @@ from pathlib import Path
 from qtpy.QtCore import QSignalBlocker
 from qtpy.QtWidgets import QFileDialog, QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from napari_genesis.jobs.scan_check import FolderCheck
 from napari_genesis.jobs.step_time import TimedSettings
 from napari_genesis.training.advanced import TRAINING_FIELDS, AdvancedSettings
 from napari_genesis.training.choices import choice_box
@@ -17,6 +18,8 @@ from napari_genesis.training.training_draft import TrainingDraft
 from napari_genesis.training.training_setup import TrainingSetup
 
 _FILE = "a recipe's file…"
+# Scans named at once.
+_NAMED = 3
 _SHOWN: dict[str, tuple[str, tuple[str, ...]]] = {
     "network": ("network", ("width", "depth", "norm")),
     "sampling": ("sub-volumes", ("patch_size", "flips", "flip_probability", "filter", "min_tissue", "max_tries")),
@@ -60,9 +63,24 @@ class SetupPage(TrainingSetup):
             return self.problem
         if self.data.path is None:
             return "Choose a folder of scans to learn from."
+        if check is not None and check.done and (mixed := self._mixed(check)):
+            return mixed
         if self.data.usable:
             return ""
         return "No scan of this folder can be used." if check is not None and check.done else "The scans are checked…"
+
+    def _mixed(self, check: FolderCheck) -> str:
+        """Say that CT and MR cannot be learnt from together, if they would be; "" otherwise."""
+        found = check.modalities
+        if not (found.get("ct") and found.get("mr")) or self.draft.resolved().data.modality != "auto":
+            return ""
+        fewer = min(found.values(), key=len)
+        named = ", ".join(fewer[:_NAMED]) + (f" and {len(fewer) - _NAMED} more" if len(fewer) > _NAMED else "")
+        return (
+            f"{len(found['ct'])} of these scans look like CT and {len(found['mr'])} like MR (the fewer: {named}), and "
+            "one mapping of intensities must serve all. Keep them in folders of their own, or say what they are under "
+            "advanced, scans."
+        )
 
     def edit(self, draft: TrainingDraft) -> None:
         """Take another draft."""

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from genesis_core.errors import GenesisError
 from genesis_core.training.run_folder import RunFolder
+from napari_genesis.docking import delete_when_closed, viewer_itself
 from napari_genesis.jobs.devices import Device
 from napari_genesis.jobs.found_runs import FoundRun
 from napari_genesis.jobs.job import Job
@@ -65,11 +66,12 @@ class TrainingDock(NarrowDock):
         self._page = page
         self.trouble = Notice("problem")
         self.controls = JobControls()
-        self.previews = PreviewLayers(napari_viewer, self)
+        self.previews = PreviewLayers(viewer_itself(napari_viewer), self)
         self._comparing = Comparing(self.jobs, page.curves, self)
         self._around = Surroundings(lambda: self.runs_folder, self)
         self._arrange()
         self._connect()
+        delete_when_closed(self)
         lanes = (*self._around.lanes, *setup.lanes, *page.lanes)
         end = weakref.finalize(self, _end, setup.stop, self.previews, lanes, on_preferences(self._apply_preferences))
         self.destroyed.connect(lambda: end())
@@ -283,6 +285,8 @@ class TrainingDock(NarrowDock):
         """Look at the workspace and the devices while it is seen."""
         super().showEvent(event)
         self._around.start()
+        if self.job is None:
+            self.look_again()
         self._show()
 
     def hideEvent(self, event: QHideEvent | None) -> None:  # noqa: N802

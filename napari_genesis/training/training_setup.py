@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QWidget
 
 from genesis_core.errors import GenesisError
 from napari_genesis.jobs.devices import Device
+from napari_genesis.jobs.preparing import why_not_named
 from napari_genesis.jobs.step_time import StepTime, TimedSettings
 from napari_genesis.studio.computing import LatestOnly
 from napari_genesis.training.choices import BudgetChoice, DeviceChoice
@@ -78,7 +79,7 @@ class TrainingSetup(QWidget):
         self.device.show_choice(self.draft.device)
         try:
             self.draft.resolved()
-            self.problem = ""
+            self.problem = why_not_named(self.draft.name)
         except GenesisError as problem:
             self.problem = str(problem)
 

@@ -10,6 +10,7 @@ from genesis_core.errors import GenesisError, RunError
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.run_folder import RunFolder
 from genesis_core.training.run_settings import read_settings
+from napari_genesis.docking import viewer_itself
 from napari_genesis.jobs.launching import Command
 from napari_genesis.jobs.preparing import prepare_run
 from napari_genesis.preferences import PLUGIN, read_preferences
@@ -33,7 +34,7 @@ class FinetuneDock(TrainingDock):
     task: ClassVar[str] = "segmentation"
 
     def __init__(self, napari_viewer: Viewer, state_file: Path | None = None) -> None:
-        self._viewer = napari_viewer
+        self._viewer = viewer_itself(napari_viewer)
         self._state_file = state_file or keeping.default_file()
         self.setup = FinetuneSetup(keeping.read_draft(self._state_file), read_preferences().workspace)
         self.page = FinetunePage()

@@ -75,7 +75,8 @@ class FinetunePage(RunPage):
             with QSignalBlocker(self.fold):
                 self.fold.setCurrentIndex(0)
         super().show_job(job, ahead)
-        self.next_steps.setVisible(job.state == "finished")
+        stopped_with_model = job.state == "stopped" and (job.view.path / "model" / "model.yaml").is_file()
+        self.next_steps.setVisible(job.state == "finished" or stopped_with_model)
         self.previews.setText(_words_of_preview(job.view.training_now))
 
     def show_curves(self, view: RunView) -> None:

@@ -43,6 +43,17 @@ def choose(dock: ApplyDock, scans: Path, results: Path | None = None) -> None:
         dock.parts.target.results.setText(str(results))
 
 
+def test_a_path_can_be_typed_from_its_first_letter_on(open_dock: Open, scans: Path, qtbot: Any) -> None:
+    dock = open_dock("restorer")
+    target = dock.parts.target
+    target.use_folder.click()
+    for typed in (".", "..", "/", str(scans)):
+        target.scans.clear()
+        qtbot.keyClicks(target.scans, typed)
+        assert target.scans.text() == typed
+    assert target.results.text() == f"{scans}_restored_restorer"
+
+
 @pytest.mark.parametrize("model", ["segmenter", "restorer"])
 def test_it_writes_what_the_command_writes(
     model: str, open_dock: Open, viewer: Any, scans: Path, tmp_path: Path, qtbot: Any

@@ -11,6 +11,7 @@ from qtpy.QtGui import QKeySequence, QShortcut, QWheelEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from genesis_core.settings import Settings, setting
+from napari_genesis.forms.control import SmallLabel
 from napari_genesis.forms.form import SettingsForm
 from napari_genesis.forms.scale import TOP
 
@@ -400,3 +401,11 @@ def test_undo_belongs_to_the_settings_unless_something_was_typed(form, qtbot, na
 
 def test_a_form_fits_into_a_dock(form):
     assert form.minimumSizeHint().width() <= 310
+
+
+def test_a_small_line_keeps_its_line_breaks_and_shows_marks_as_they_are(qtbot):
+    label = SmallLabel()
+    qtbot.addWidget(label)
+    label.show_text("a < b\nand 3 mm")
+    assert label.text() == "<small>a &lt; b<br>and 3\u00a0mm</small>"
+    assert label.shown == "a < b\nand 3 mm"

@@ -72,3 +72,29 @@ def open_studio(viewer: Any, qtbot: Any) -> Callable[[], Studio]:
         return studio
 
     return open_one
+
+
+@pytest.fixture(scope="session")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model that restores."""
+    import torch
+
+    from genesis_core.model.card import ModelCard
+    from genesis_core.model.folder import save_model
+    from genesis_core.networks.registry import create_network
+    from genesis_core.networks.settings import UNet3DSettings
+    from genesis_core.volumes.preprocessing import Preprocessing
+
+    torch.manual_seed(0)
+    settings = UNet3DSettings(width=2, norm="batch_statistics")
+    folder = tmp_path_factory.mktemp("model")
+    card = ModelCard(
+        name="tiny",
+        task="restoration",
+        network=settings,
+        activation="sigmoid",
+        preprocessing=Preprocessing.model_validate({"modality": "ct"}),
+        patch_size=(32, 64, 64),
+    )
+    save_model(folder, create_network(settings), card)
+    return folder

@@ -39,8 +39,7 @@ def expected(studio: Studio) -> np.ndarray:
 def close(viewer: Any, studio: Studio) -> None:
     """Close the dock as its cross does, and let Qt delete what was in it."""
     viewer.window.remove_dock_widget(studio)
-    studio.close()
-    studio.deleteLater()
+    QApplication.processEvents()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     QApplication.processEvents()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -298,3 +299,47 @@ def test_a_thin_scan_is_padded_and_shown(open_studio: Open, viewer: Any, qtbot: 
     assert viewer.layers[NAME].data.shape == (32, 64, 64)
     assert studio.session.box is not None
     assert studio.session.box.start == (-15, -12, -7)
+
+
+def test_figures_of_a_restoration_stay_beside_it(
+    open_studio: Open, scan: Layer, qtbot: Any, model_folder: Path
+) -> None:
+    studio = open_studio()
+    studio.choose_model(model_folder)
+    rest(qtbot, studio)
+    told = [[cell.text() for cell in row] for row in studio.parts.figures.cells]
+    assert all(text not in ("", "–") for row in told for text in row)
+    qtbot.keyClick(studio, Qt.Key.Key_4)
+    studio.show_view("restored")
+    rest(qtbot, studio)
+    assert [[cell.text() for cell in row] for row in studio.parts.figures.cells] == told
+
+
+def test_a_model_that_ended_meanwhile_is_listed_when_the_studio_is_seen_again(
+    open_studio: Open, scan: Layer, qtbot: Any, model_folder: Path, plugin_settings: Any, tmp_path: Path
+) -> None:
+    from napari.settings import get_plugin_settings
+
+    get_plugin_settings("napari-genesis").files.workspace = str(tmp_path)
+    studio = open_studio()
+    studio.hide()
+    shutil.copytree(model_folder, tmp_path / "runs" / "new" / "model")
+    studio.show()
+    models = studio.parts.model.models
+    qtbot.waitUntil(lambda: models.findText("new") > 0, timeout=10_000)
+
+
+def test_why_a_folder_is_no_model_is_said_until_another_one_is_chosen(
+    open_studio: Open, scan: Layer, qtbot: Any, model_folder: Path, tmp_path: Path
+) -> None:
+    studio = open_studio()
+    note = studio.parts.figures.note
+    studio.choose_model(tmp_path)
+    rest(qtbot, studio)
+    studio.session.choose_seed(3)
+    rest(qtbot, studio)
+    assert str(tmp_path) in note.text()
+    assert note.isVisible()
+    studio.choose_model(model_folder)
+    rest(qtbot, studio)
+    assert not note.isVisible()

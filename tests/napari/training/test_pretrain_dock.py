@@ -32,8 +32,7 @@ Open = Callable[[], PretrainDock]
 def close(viewer: Any, dock: PretrainDock) -> None:
     """Close the dock as its cross does, and let Qt delete what was in it."""
     viewer.window.remove_dock_widget(dock)
-    dock.close()
-    dock.deleteLater()
+    QApplication.processEvents()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     QApplication.processEvents()
 

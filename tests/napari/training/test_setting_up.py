@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from finetune_driving import tiny_draft
 from napari.components import ViewerModel
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QApplication
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QApplication, QLineEdit
 
 from genesis_core.corruptions.recipe import Recipe
 from genesis_core.model.card import ModelCard
@@ -25,11 +25,12 @@ from napari_genesis.jobs.asking import NoAnswerError
 from napari_genesis.jobs.devices import Device
 from napari_genesis.jobs.labelled_check import LabelledCheck
 from napari_genesis.jobs.queues import application_jobs
+from napari_genesis.jobs.scan_check import FolderCheck
 from napari_genesis.preferences import Preferences
 from napari_genesis.studio.keeping import Kept, kept_entries
 from napari_genesis.studio.recipe_draft import RecipeDraft
 from napari_genesis.training.advanced import AdvancedSettings
-from napari_genesis.training.draft import RecipeChoice
+from napari_genesis.training.draft import PretrainDraft, RecipeChoice
 from napari_genesis.training.finetuning.finetune_dock import FinetuneDock
 from napari_genesis.training.finetuning.finetune_draft import FinetuneDraft
 from napari_genesis.training.finetuning.labelled_dialogue import LabelledDialogue
@@ -37,6 +38,7 @@ from napari_genesis.training.finetuning.labelled_panel import LabelledPanel
 from napari_genesis.training.finetuning.setup_page import FinetuneSetup
 from napari_genesis.training.finetuning.source_panel import SourcePanel
 from napari_genesis.training.pretrain_dock import PretrainDock
+from napari_genesis.training.setup_page import SetupPage
 
 pytestmark = pytest.mark.gui
 
@@ -235,3 +237,64 @@ def test_what_is_set_stays_set_where_it_is_what_was_declared_but_not_what_was_pl
     assert control.modified
     control.reset()
     assert not draft.changed
+
+
+def test_what_is_typed_into_a_field_stays_when_a_plan_arrives(qtbot: Any) -> None:
+    draft = FinetuneDraft()
+    advanced = AdvancedSettings(draft, {"training": ("training", ("accumulate", "batch_size"))}, "plan")
+    qtbot.addWidget(advanced)
+    advanced.show()
+    advanced.show_draft(draft, "run", draft.resolved())
+    advanced.fold.setChecked(True)
+    line = advanced.forms["training"].controls["batch_size"].findChild(QLineEdit)
+    QApplication.setActiveWindow(advanced)
+    line.setFocus()
+    line.selectAll()
+    qtbot.keyClicks(line, "3")
+    plan = draft.with_change("training.accumulate", 4).resolved()
+    advanced.show_draft(draft, "run", plan)
+    assert QApplication.focusWidget() is line
+    assert line.text() == "3"
+    with qtbot.waitSignal(advanced.edited) as edited:
+        qtbot.keyClick(line, Qt.Key.Key_Return)
+    assert edited.args[0].changed == {"training.batch_size": 3}
+    advanced.show_draft(edited.args[0], "run", plan)
+    # What the plan says is the form's default as soon as nobody types.
+    line.clearFocus()
+    accumulate = lambda: advanced.forms["training"].controls["accumulate"]  # noqa: E731
+    qtbot.waitUntil(lambda: accumulate().field.default == 4, timeout=5_000)
+    assert not accumulate().modified
+
+
+@pytest.mark.parametrize("name", ["a/b", "../x", ".", "c:d", ".hidden"])
+def test_a_name_that_is_no_folder_of_the_workspace_is_refused(setup: FinetuneSetup, name: str) -> None:
+    setup.edit(replace(setup.draft, name=name))
+    assert "no name of a folder" in setup.why_not
+    setup.edit(replace(setup.draft, name="liver, 2nd try"))
+    assert "name" not in setup.why_not
+
+
+def test_a_number_of_steps_that_cannot_be_is_said(setup: FinetuneSetup, qtbot: Any) -> None:
+    setup.edit(replace(setup.draft, budget="steps", steps=90))
+    setup.show()
+    line = setup.budget_choice.steps.findChild(QLineEdit)
+    line.selectAll()
+    qtbot.keyClicks(line, "0")
+    qtbot.keyClick(line, Qt.Key.Key_Return)
+    assert setup.draft.steps == 90
+    assert setup.budget_choice.problem.shown
+
+
+def test_ct_and_mr_in_one_folder_are_named_before_the_start(qtbot: Any, tmp_path: Path) -> None:
+    setup = SetupPage(PretrainDraft(), tmp_path / "studio.yaml")
+    qtbot.addWidget(setup)
+    setup.data.checking.start = lambda path: None
+    setup.data.choose(tmp_path)
+    scans = [{"path": f"{name}.nii.gz", "status": "readable", "modality": name[:2]} for name in ("ct1", "ct2", "mr1")]
+    check = FolderCheck(tmp_path, tuple(scans[:2]), done=True)
+    setup.data.checking.progressed.emit(check)
+    assert setup.can_start
+    setup.data.checking.progressed.emit(replace(check, records=tuple(scans)))
+    assert "2 of these scans look like CT and 1 like MR (the fewer: mr1.nii.gz)" in setup.why_not
+    setup.edit(setup.draft.with_change("data.modality", "ct"))
+    assert setup.can_start

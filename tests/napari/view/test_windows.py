@@ -91,3 +91,10 @@ def test_a_constant_image_has_a_window_too() -> None:
     found = percentile_window(Image(np.full(SHAPE, 5.0), contrast_limits=(0, 10)))
     assert found is not None
     assert found.width > 0
+
+
+def test_a_mask_has_a_window_too() -> None:
+    mask = np.zeros(SHAPE, np.bool_)
+    assert first_contrast(mask, "mr") == ((0.0, 1.0), (0.0, 1.0))
+    mask[2:] = True
+    assert first_contrast(mask, "mr") == ((0.0, 1.0), (0.0, 1.0))
