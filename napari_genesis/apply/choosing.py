@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, Signal
 
 from genesis_core.errors import GenesisError
 from napari_genesis.apply.card_facts import channel_names, structure_colours
-from napari_genesis.apply.fit import misfit, refusal
+from napari_genesis.apply.fit import misfit, refusal, worth
 from napari_genesis.apply.kept import OPTIONS, Kept, changed_options, options_of
 from napari_genesis.apply.layer_work import Input
 from napari_genesis.apply.models import Listing, ModelEntry, find_models, read_entry
@@ -216,14 +216,14 @@ class Choice(QObject):
     def show_frame(self) -> None:
         """Say which frame is looked at, and what speaks against the layer."""
         target = self._parts.target
-        told = ""
+        told = [] if self.entry is None else [worth(self.entry.card)]
         if not target.whole_folder:
             layer = target.layers[0]
             frame = None if layer is None or len(target.combos) > 1 else self._link.frame(layer)
-            told = "" if frame is None else f"Frame {frame} of 0 to {layer.data.shape[0] - 1}, as displayed."
-            if self._judgement.subject == self._subject() and self._judgement.doubt:
-                told = f"{told} {self._judgement.doubt}".strip()
-        target.note.show_text(told)
+            told.append("" if frame is None else f"Frame {frame} of 0 to {layer.data.shape[0] - 1}, as displayed.")
+            if self._judgement.subject == self._subject():
+                told.append(self._judgement.doubt)
+        target.note.show_text(" ".join(one for one in told if one))
 
     def _take_models(self, listing: Listing) -> None:
         self.listing = replace(listing, entries=tuple(entry for entry in listing.entries if entry.applies))

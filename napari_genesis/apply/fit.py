@@ -26,6 +26,17 @@ def refusal(given: Input) -> str:
     return ""
 
 
+def worth(card: ModelCard) -> str:
+    """Return a sentence if a restoring model did no better in its own validation than an answer without a network."""
+    loss, mean = card.metrics.get("loss"), card.metrics.get("return_mean")
+    if card.task != "restoration" or loss is None or mean is None or loss < mean:
+        return ""
+    return (
+        f"This model restored its own validation scans no better than each sub-volume's mean would ({loss:.4f} against "
+        f"{mean:.4f}): what it makes of a scan means little."
+    )
+
+
 def misfit(given: Input, card: ModelCard) -> str:
     """Return a sentence if a layer seems to be of another modality than the model's; reads all voxels."""
     from genesis_core.volumes.modality import guess_modality

@@ -13,6 +13,7 @@ import click
 
 from genesis_core.cli.output import Output
 from genesis_core.errors import OutputExistsError, SettingsError
+from genesis_core.inference.sliding_window import Stopped
 from napari_genesis.apply.progress import Progress, Reporting
 
 if TYPE_CHECKING:
@@ -109,6 +110,9 @@ def apply_to_folder(settings: SegmentSettings | RestoreSettings, report: Reporti
             f"{settings.out} holds results of these scans already, and nothing is overwritten: choose another folder "
             "for the results, or let finished scans be left out"
         ) from None
+    except Stopped as end:
+        # The dock has a box for the command's option.
+        raise Stopped(str(end).replace("--skip-existing goes on", "with finished scans left out it goes on")) from None
     except click.ClickException as problem:
         raise SettingsError(problem.message.removeprefix("--out ")) from None
     found = output.finished

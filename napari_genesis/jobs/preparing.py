@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from genesis_core.errors import RunError, SettingsError
+from genesis_core.errors import OutputExistsError, RunError, SettingsError
 from genesis_core.training.finetune_settings import FinetuneSettings
 from genesis_core.training.pretrain_settings import PretrainSettings
 from genesis_core.training.run_folder import RunFolder
@@ -22,6 +22,11 @@ def prepare_run(settings: PretrainSettings | FinetuneSettings) -> RunFolder:
         run = RunFolder.create(settings.out)
         write_settings(run, settings)
         run.set_status("queued", 0, settings.training.max_steps)
+    except OutputExistsError:
+        raise OutputExistsError(
+            f"{settings.out.name} exists in the workspace already: give the run another name, or choose that one above "
+            "to go on with it"
+        ) from None
     except OSError as problem:
         raise RunError(f"{settings.out}: the run's folder cannot be made ({problem.strerror or problem})") from None
     return run

@@ -9,8 +9,11 @@ import pytest
 from apply_driving import write_model
 
 from genesis_core.errors import ModelError
+from genesis_core.model.card import ModelCard
 from genesis_core.model.ensemble import ENSEMBLE, ensemble_yaml
+from genesis_core.networks.settings import UNet3DSettings
 from napari_genesis.apply.card_facts import card_facts, structure_colours, summary
+from napari_genesis.apply.fit import worth
 from napari_genesis.apply.models import find_models, read_entry
 
 
@@ -85,3 +88,13 @@ def test_what_nobody_stated_is_said_so(tmp_path: Path) -> None:
         card_facts(read_entry(write_model(tmp_path / "bare", "restoration", metrics={}, data={}, licence=None)))
     )
     assert facts["trained on"] == facts["reached"] == facts["licence"] == "not stated"
+
+
+def test_a_model_that_never_beat_the_mean_is_told_of() -> None:
+    card = ModelCard(
+        name="flat", task="restoration", network=UNet3DSettings(width=2), activation="sigmoid", patch_size=(8, 8, 8)
+    )
+    assert worth(card) == ""
+    poor = card.model_copy(update={"metrics": {"loss": 0.062, "return_mean": 0.045, "return_input": 0.2}})
+    assert "0.0620 against 0.0450" in worth(poor)
+    assert worth(card.model_copy(update={"metrics": {"loss": 0.02, "return_mean": 0.045}})) == ""

@@ -237,5 +237,7 @@ def test_a_folder_is_left_at_once_when_asked(scans: Path, models: Path, tmp_path
     report = Reporting()
     report.ask_to_stop()
     settings = RestoreSettings(scan=scans, model=models / "runs" / "restorer", out=tmp_path / "out", device="cpu")
-    with pytest.raises(Stopped, match="Stopped: 0 of 2 scans restored; --skip-existing goes on from here"):
+    with pytest.raises(
+        Stopped, match="Stopped: 0 of 2 scans restored; with finished scans left out it goes on from here"
+    ):
         apply_to_folder(settings, report)
