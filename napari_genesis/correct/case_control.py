@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -17,6 +17,9 @@ from napari_genesis.correct.parts import ReviewParts
 from napari_genesis.correct.place_box import PlaceBox
 from napari_genesis.correct.queue_rows import TO_DO, Row, next_case
 from napari_genesis.correct.reviews import ReviewRead
+
+if TYPE_CHECKING:
+    from genesis_core.studies.review import Proposal
 
 
 class CaseControl(QObject):
@@ -66,12 +69,13 @@ class CaseControl(QObject):
         return state is not None and state.flagged
 
     def open(self, case: str | None) -> None:
-        """Open a case of the review; one that is open already is shown."""
-        if case is not None and case == self.name and self.work.pending is None:
+        """Open a case of the review; one that is open already is shown, or again if it was drawn anew since."""
+        read = self._read()
+        proposals = () if read is None else (*read.proposals, *read.earlier)
+        proposal = next((one for one in proposals if one.case == case), None)
+        if case is not None and case == self.name and self.work.pending is None and not self._drawn_anew(proposal):
             self.shown.emit()
             return
-        read = self._read()
-        proposal = None if read is None else next((one for one in read.proposals if one.case == case), None)
         if proposal is not None:
             self._parts.say(f"{self._sentence} Opening {case}…".strip())
             self.work.open(proposal)
@@ -117,6 +121,14 @@ class CaseControl(QObject):
             self._choose(structures[number])
             self.page.structures.show_chosen(structures[number])
 
+    def _drawn_anew(self, proposal: Proposal | None) -> bool:
+        """Whether the open case shows another proposal, and has no draft; a stroke since is kept before it goes."""
+        case = self.work.case
+        if case is None or proposal is None or case.saved != case.proposed:
+            return False
+        former = case.proposal
+        return (proposal.model, proposal.uncertainty) != (former.model, former.uncertainty)
+
     def _note(self) -> str:
         return self.page.note.text().strip()
 
@@ -139,12 +151,11 @@ class CaseControl(QObject):
         self._sentence = ""
         self._parts.queue.list.choose(case.case)
         self._viewer.reset_view()
-        if case.took_over:
-            page.places.step(1)
-        else:
-            # Made anew, so that the frame lies above the new layers.
-            self.box.remove()
+        if self.box.layer is None:
             self._first_place.start(0)
+        else:
+            self.box.put_on_top()
+            page.places.step(1)
         self._forget_status()
         self.shown.emit()
 

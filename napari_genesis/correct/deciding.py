@@ -142,7 +142,11 @@ class Deciding(QObject):
             drop_draft(case.review, case.case)
             return read_case(case.review, case.proposal)
 
-        self._submit(work, lambda found: self._work.show_read(case.review, case.case, found), self._not_decided)
+        def done(found: CaseRead) -> None:
+            self._work.show_read(case.review, case.case, found)
+            self.decided.emit(f"The draft of {case.case} is given up; the proposal is shown again.", "")
+
+        self._submit(work, done, self._not_decided)
 
     def _submit(self, work: Callable[[], Any], done: _Then, failed: _Then) -> None:
         self._pending = True

@@ -63,12 +63,13 @@ class OpenCase(QObject):
         if left is not None and again:
             self.images, self.labels = list(left.images), list(left.labels)
         self.took_over = not again and former is not None and former.hand_over(self)
-        if not self.took_over and former is not None:
-            former.remove()
         for layer in (*self.images[:1], *self.labels) if again else ():
             layer.visible = True
         for layer in () if again or self.took_over else (*self.images, *self.labels):
             viewer.add_layer(layer)
+        # After that: napari's canvas does not survive that layers go and others come before it is drawn (0.9, Mesa).
+        if not self.took_over and former is not None:
+            former.remove()
         self.brushes = [ThresholdBrush(layer, self.scan) for layer in self.labels if self._fits(layer)]
         for layer in self.labels:
             for name in _HINTS:

@@ -38,6 +38,12 @@ class PlaceBox:
             self.layer.scale, self.layer.translate = scale, translate
         self._follow()
 
+    def put_on_top(self) -> None:
+        """Let the frame lie above layers that came after it; a new one so soon after others go could end napari."""
+        layers = self._viewer.layers
+        if self.layer is not None and layers[-1] is not self.layer:
+            layers.move(layers.index(self.layer), len(layers))
+
     def remove(self) -> None:
         """Take the frame away."""
         layer, self.layer = self.layer, None

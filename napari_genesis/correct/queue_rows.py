@@ -37,7 +37,7 @@ SHOWN_WORDS: dict[Shown, str] = {"all": "all", "to do": "to do", "flagged": "fla
 class Row:
     """A case in the list. uncertainty: in [0, 1]. bar: against the most uncertain case there is. flags: (word, tip).
 
-    state: open, draft, accepted or rejected. flagged: by the user.
+    state: open, draft, accepted or rejected. flagged: by the user. earlier: not drawn by the newest model.
     """
 
     case: str
@@ -46,6 +46,7 @@ class Row:
     flags: tuple[tuple[str, str], ...]
     state: str
     flagged: bool
+    earlier: bool = False
 
     @property
     def tip(self) -> str:
@@ -53,15 +54,17 @@ class Row:
         lines = [self.case, f"uncertainty {self.uncertainty:.3f} (mean entropy around what was drawn, 0 to 1)"]
         lines += [sentence for _, sentence in self.flags]
         lines.append(self.state + (", flagged by you" if self.flagged else ""))
+        lines += ["proposed by an earlier model: the newest has not drawn on it"] if self.earlier else []
         return "\n".join(lines)
 
 
-def queue_rows(proposals: Sequence[Proposal], states: Mapping[str, CaseState], by: By, shown: Shown) -> tuple[Row, ...]:
+def queue_rows(read: ReviewRead, by: By, shown: Shown) -> tuple[Row, ...]:
     """Return the rows to show, in order."""
     from genesis_core.studies.review import order
 
+    proposals, states, earlier = [*read.proposals, *read.earlier], read.states, {one.case for one in read.earlier}
     most = max((one.uncertainty for one in proposals), default=0.0) or 1.0
-    rows = (_row(one, states, most) for one in order(list(proposals), states, by))
+    rows = (_row(one, states, most, one.case in earlier) for one in order(proposals, states, by))
     return tuple(row for row in rows if is_shown(row, shown))
 
 
@@ -92,7 +95,7 @@ def counted(states: Iterable[CaseState], total: int) -> str:
     return ", ".join([*parts, f"{max(left, 0)} to do"])
 
 
-def _row(proposal: Proposal, states: Mapping[str, CaseState], most: float) -> Row:
+def _row(proposal: Proposal, states: Mapping[str, CaseState], most: float, earlier: bool) -> Row:
     state = states.get(proposal.case)
     flags = tuple((FLAG_WORDS.get(one.kind, one.kind), one.sentence) for one in proposal.flags)
     # The same word once, whatever the number of structures it is said of.
@@ -106,12 +109,13 @@ def _row(proposal: Proposal, states: Mapping[str, CaseState], most: float) -> Ro
         tuple(seen.items()),
         "open" if state is None else state.state,
         state is not None and state.flagged,
+        earlier,
     )
 
 
 def about_review(read: ReviewRead) -> str:
     """Return where a review stands, in a line or two."""
-    known = {one.case for one in read.proposals}
+    known = {one.case for one in (*read.proposals, *read.earlier)}
     # Accepted cases are not proposed for again.
     known |= {case for case, state in read.states.items() if state.state == "accepted"}
     last = read.rounds[-1].number if read.rounds else 0

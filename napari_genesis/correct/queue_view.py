@@ -74,6 +74,9 @@ class QueueView(QListView):
         self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTabKeyNavigation(False)
+        # Whether the user chose the row, or opened its case; else it is the first row, whichever case that is.
+        self._picked = False
+        self.pressed.connect(lambda _: self._pick())
         self.doubleClicked.connect(self._open)
 
     @property
@@ -84,7 +87,8 @@ class QueueView(QListView):
 
     def show_rows(self, rows: Sequence[Row], current: str | None) -> None:
         """Show rows; current: the case that is open, which is marked."""
-        chosen = self.chosen
+        self._picked = self._picked and bool(rows)
+        chosen = self.chosen if self._picked else None
         self.rows.current = current
         self.rows.show_rows(rows)
         cases = [one.case for one in self.rows.rows]
@@ -98,13 +102,20 @@ class QueueView(QListView):
         for number, row in enumerate(self.rows.rows):
             if row.case == case:
                 self.setCurrentIndex(self.rows.index(number))
+                self._pick()
 
     def keyPressEvent(self, event: Any) -> None:  # noqa: N802
         plain = event.modifiers() in (Qt.KeyboardModifier.NoModifier, Qt.KeyboardModifier.KeypadModifier)
         if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and plain:
             self._open(self.currentIndex())
         else:
+            before = self.chosen
             super().keyPressEvent(event)
+            if self.chosen != before:
+                self._pick()
+
+    def _pick(self) -> None:
+        self._picked = True
 
     def _open(self, index: QModelIndex) -> None:
         row = self.rows.data(index, Qt.ItemDataRole.UserRole)

@@ -34,7 +34,8 @@ _STOPPED = 130
 class RankProgress:
     """done, total: cases; total is 0 until it is known. windows: (done, total) of the case at work. ranked: cases so
     far in this run. preparing: what of the training set is looked at before. seconds_left: of all, once known.
-    left_out: (case, reason) of what was not ranked, being bad, or known to the model. finished: it went to its end.
+    failed, left_out: (case, reason) of what was not ranked: being bad; being accepted, or known to the model.
+    finished: it went to its end.
     """
 
     done: int = 0
@@ -43,6 +44,7 @@ class RankProgress:
     ranked: int = 0
     seconds_left: float | None = None
     preparing: tuple[int, int] = (0, 0)
+    failed: tuple[tuple[str, str], ...] = ()
     left_out: tuple[tuple[str, str], ...] = ()
     finished: bool = False
 
@@ -236,8 +238,10 @@ def read_line(progress: RankProgress, line: str) -> RankProgress:
         return replace(progress, preparing=(_whole(event.get("done")), _whole(event.get("total"))))
     if event.get("event") == "finished":
         return replace(progress, finished=True)
-    if event.get("event") in ("left_out", "failed"):
-        told = (str(event.get("case", "")), str(event.get("reason", "")))
+    told = (str(event.get("case", "")), str(event.get("reason", "")))
+    if event.get("event") == "failed":
+        return replace(progress, failed=(*progress.failed, told))
+    if event.get("event") == "left_out":
         return replace(progress, left_out=(*progress.left_out, told))
     return progress
 

@@ -31,6 +31,7 @@ from napari_genesis.correct.review_choice import ReviewChoice
 from napari_genesis.correct.reviews import ReviewRead
 from napari_genesis.correct.round_control import RoundControl
 from napari_genesis.correct.warming import take_back, warm_review
+from napari_genesis.correct.wording import left_out_words
 from napari_genesis.dock_state import read_state, write_state
 from napari_genesis.docking import delete_when_closed, viewer_itself
 from napari_genesis.preferences import on_preferences, read_preferences
@@ -39,9 +40,6 @@ from napari_genesis.studio.shortcuts import Shortcuts
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-
-# Left-out cases told at once.
-_TOLD = 3
 
 
 class ReviewDock(QWidget):
@@ -134,13 +132,12 @@ class ReviewDock(QWidget):
 
     def _ranked(self, problem: str) -> None:
         self.parts.queue.show_ranking(None)
-        left_out = self.ranking.latest.left_out
+        left_out = (*self.ranking.latest.failed, *self.ranking.latest.left_out)
         if problem:
             self.parts.show_trouble(problem)
         elif left_out:
-            told = "; ".join(f"{case}: {reason}" for case, reason in left_out[:_TOLD])
-            more = f"; and {len(left_out) - _TOLD} more" if len(left_out) > _TOLD else ""
-            self.parts.say(f"{len(left_out)} left out. {told}{more}.")
+            states = {} if self.read is None else self.read.states
+            self.parts.say(left_out_words(left_out, {case for case, one in states.items() if one.state == "accepted"}))
         self.choice.reload()
         self._show_rows()
 
@@ -151,7 +148,7 @@ class ReviewDock(QWidget):
             parts.queue.show_rows((), None, "" if self.choice.folder is None else "Reading the review…")
             parts.facts.show_text("")
         else:
-            self.rows = queue_rows(read.proposals, read.states, parts.queue.order, parts.queue.filter)
+            self.rows = queue_rows(read, parts.queue.order, parts.queue.filter)
             parts.queue.show_rows(self.rows, self.cases.name, self._why_empty(read))
             parts.facts.show_text(about_review(read))
         self._show_actions()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ class Offer:
 class ReviewRead:
     """All that is shown of a review. run: what proposes now, and is continued. since: cases accepted since it began.
 
+    earlier: former models' proposals of cases that somebody decided on or drew in, and the newest has not drawn on.
     colours: of the run's structures, red, green and blue from 0 to 255. trouble: what could not be read, in words.
     """
 
@@ -38,6 +40,7 @@ class ReviewRead:
     states: dict[str, CaseState]
     rounds: tuple[Round, ...]
     trouble: str = ""
+    earlier: tuple[Proposal, ...] = ()
     colours: dict[str, Colour] = field(default_factory=dict)
 
     @property
@@ -79,7 +82,23 @@ def read_review(folder: Path) -> ReviewRead:
     except (GenesisError, OSError) as problem:
         trouble = str(problem)
     proposals, states = tuple(read_proposals(review)), read_states(review)
-    return ReviewRead(review, review.run, proposals, states, rounds, trouble, _colours(review.run))
+    earlier = _earlier(review, states.keys() - {one.case for one in proposals}) if proposals else ()
+    return ReviewRead(review, review.run, proposals, states, rounds, trouble, earlier, _colours(review.run))
+
+
+def _earlier(review: Review, cases: Set[str]) -> tuple[Proposal, ...]:
+    """Return the latest proposals there are of some cases: a ranking leaves out what is accepted."""
+    from genesis_core.studies.review.ranking import RANKING, as_proposals, read_ranking
+
+    found, missing = list[Any](), set(cases)
+    if missing:
+        rankings = (review.folder / "proposals").glob(f"*/{RANKING}")
+        for ranking in sorted(rankings, key=lambda one: one.stat().st_mtime, reverse=True):
+            lines = read_ranking(ranking.parent)
+            here = sorted(missing & lines.keys())
+            found += as_proposals(review, ranking.parent, lines, here)
+            missing -= set(here)
+    return tuple(found)
 
 
 def _colours(run: Path) -> dict[str, Colour]:

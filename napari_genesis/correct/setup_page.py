@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from napari_genesis.apply.card_facts import summary
 from napari_genesis.apply.models import ModelEntry
 from napari_genesis.forms.control import SmallLabel
 from napari_genesis.forms.wheel import pass_wheel_on
+from napari_genesis.jobs.preparing import why_not_named
 from napari_genesis.training.path_line import dropped_path
 
 _OTHER = "choose a run's folder…"
@@ -103,7 +105,9 @@ class SetupPage(QWidget):
             return "Choose a fine-tuned model first."
         if self.folder is None:
             return "Choose a folder of scans."
-        return "" if self.folder.is_dir() else "There is no such folder of scans."
+        if not self.folder.is_dir():
+            return "There is no such folder of scans."
+        return "This folder of scans is empty." if _is_empty(self.folder) else why_not_named(self.name.text().strip())
 
     def show_offer(self, entries: Sequence[ModelEntry], wanted: Path | None, free_name: str) -> None:
         """List the models; the one chosen stays, or `wanted` is chosen. free_name: what it is called without a name."""
@@ -160,3 +164,12 @@ class SetupPage(QWidget):
         if event is not None and (path := dropped_path(event.mimeData())) is not None:
             event.acceptProposedAction()
             self.choose_scans(path if path.is_dir() else path.parent)
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether nothing at all lies in a folder; one that cannot be listed is told of when the review begins."""
+    try:
+        with os.scandir(folder) as entries:
+            return next(entries, None) is None
+    except OSError:
+        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,9 @@ from genesis_core.errors import GenesisError
 
 if TYPE_CHECKING:
     from genesis_core.studies.review import Decision
+
+# Left-out cases told at once.
+_TOLD = 3
 
 
 def undone_words(undone: Decision) -> str:
@@ -28,6 +32,15 @@ def in_words(problem: Exception) -> str:
     if isinstance(problem, MemoryError):
         return "there is not enough memory: close other programs"
     return f"{type(problem).__name__}: {problem}"
+
+
+def left_out_words(left_out: Sequence[tuple[str, str]], accepted: Set[str]) -> str:
+    """Return which cases a ranking left out, and why, the first ones first; those accepted already are only counted."""
+    told = [f"{case}: {reason}" for case, reason in left_out if case not in accepted]
+    known = len(left_out) - len(told)
+    parts = told[:_TOLD] + ([f"{len(told) - _TOLD} more"] if len(told) > _TOLD else [])
+    parts += [f"{known} {'is' if known == 1 else 'are'} accepted already"] if known else []
+    return f"{len(left_out)} left out. {'; '.join(parts)}."
 
 
 def place(path: Path) -> str:

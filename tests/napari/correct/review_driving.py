@@ -53,8 +53,10 @@ def close(viewer: Any, dock: ReviewDock) -> None:
     """Close the dock as its cross does, and let Qt delete what was in it."""
     if hasattr(viewer, "window"):
         viewer.window.remove_dock_widget(dock)
-    dock.close()
-    dock.deleteLater()
+    else:
+        dock.close()
+        dock.deleteLater()
+    QApplication.processEvents()
     QApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     QApplication.processEvents()
 

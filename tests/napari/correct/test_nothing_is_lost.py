@@ -169,3 +169,5 @@ def test_a_draft_is_given_up_only_by_who_is_sure(
     rest(qtbot, dock)
     assert read_draft(review, "new_0") is None
     np.testing.assert_array_equal(dock.work.case.labels[0].data, proposed)
+    assert next(row for row in dock.rows if row.case == "new_0").state == "open"
+    assert "The draft of new_0 is given up" in dock.parts.said.shown

@@ -9,6 +9,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from qtpy.QtCore import Qt
 from review_driving import close, open_case, paint, rest
 
+import genesis_core as gc
 from genesis_core.studies.review import Review, read_draft, read_states
 from napari_genesis.correct.review_dock import ReviewDock
 
@@ -190,3 +192,48 @@ def test_corrections_survive_the_sudden_death_of_napari(
     labels = open_case(qtbot, dock, "new_0")
     assert int(np.count_nonzero(labels.data == 2)) == int(said[1])
     assert "as you left them" in dock.parts.said.shown
+
+
+_ACCEPTER = """
+    import os, sys, time
+    from pathlib import Path
+    import napari
+    from qtpy.QtWidgets import QApplication
+    from napari_genesis.correct.review_dock import ReviewDock
+
+    def rest(seconds=0.5):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end or dock.work.busy or dock.edits.busy or any(lane.busy for lane in dock.lanes):
+            QApplication.processEvents()
+            time.sleep(0.01)
+
+    viewer = napari.Viewer(show=True)
+    dock = ReviewDock(viewer, Path(sys.argv[2]))
+    viewer.window.add_dock_widget(dock, name="Review", area="right")
+    rest()
+    dock.open_review(Path(sys.argv[1]))
+    rest()
+    for case in ("new_0", "new_1", "new_0", "new_1"):
+        dock.cases.open(case)
+        rest()
+        print(dock.cases.name, *(layer.name for layer in viewer.layers), sep="|", flush=True)
+    dock.cases.accept()
+    rest()
+    print(dock.cases.name, dock.parts.trouble.text(), flush=True)
+    os._exit(0)
+"""
+
+
+def test_the_next_case_may_be_of_another_kind_of_voxels(review: Review, workspace: Path, tmp_path: Path) -> None:
+    scan = workspace / "scans" / "new_1.nii.gz"
+    volume = gc.read_volume(scan)
+    gc.write_volume(replace(volume, array=volume.array.astype(np.float32)), scan, overwrite=True)
+    words = [sys.executable, "-c", textwrap.dedent(_ACCEPTER), str(review.folder), str(tmp_path / "other.yaml")]
+    # In a process of its own, since napari died of it.
+    ended = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    one, other = (f"{case}|{case}|{case}: corrections|Genesis place" for case in ("new_0", "new_1"))
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("new_")]
+    assert lines[:4] == [one, other, one, other]
+    assert lines[4].strip() in ("new_0", "new_2")
+    assert read_states(review)["new_1"].state == "accepted"

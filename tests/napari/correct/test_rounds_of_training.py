@@ -89,7 +89,10 @@ def test_a_review_is_made_ranked_corrected_and_continued(
     press(qtbot, parts.buttons.rank_button)
     qtbot.waitUntil(lambda: not dock.ranking.busy, timeout=60_000)
     rest(qtbot, dock)
-    assert sorted(row.case for row in dock.rows) == ["new_1", "new_2"]
+    assert sorted(row.case for row in dock.rows if not row.earlier) == ["new_1", "new_2"]
+    # What is accepted is not drawn on again, and is shown as it was drawn.
+    assert [(row.case, row.state) for row in dock.rows if row.earlier] == [("new_0", "accepted")]
+    assert dock.parts.said.shown == "1 left out. 1 is accepted already."
     assert "1 accepted" in parts.facts.shown
 
 

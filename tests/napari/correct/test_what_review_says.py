@@ -77,7 +77,7 @@ def test_what_was_painted_after_the_dock_was_closed_is_left_alone(
 
 
 def test_the_reason_stands_beside_a_button_that_cannot_be_pressed(
-    viewer: Any, open_dock: Open, review: Review, tmp_path: Path, qtbot: Any
+    viewer: Any, open_dock: Open, review: Review, workspace: Path, tmp_path: Path, qtbot: Any
 ) -> None:
     dock = open_dock(viewer)
     why, setup = dock.parts.buttons.why_not, dock.parts.setup
@@ -85,7 +85,14 @@ def test_the_reason_stands_beside_a_button_that_cannot_be_pressed(
     assert why.shown == "Choose a folder of scans."
     setup.scans.setText(str(tmp_path / "nowhere"))
     assert why.shown == "There is no such folder of scans."
-    setup.scans.setText(str(tmp_path))
+    (tmp_path / "empty").mkdir()
+    setup.scans.setText(str(tmp_path / "empty"))
+    assert why.shown == "This folder of scans is empty."
+    setup.scans.setText(str(workspace / "scans"))
+    setup.name.setText("a/b")
+    assert why.shown.startswith("'a/b' is no name of a folder")
+    assert not dock.parts.buttons.begin_button.isEnabled()
+    setup.name.setText("a b")
     assert not why.isVisible()
     assert dock.parts.buttons.begin_button.isEnabled()
     dock.open_review(review.folder)
