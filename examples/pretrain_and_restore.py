@@ -37,4 +37,6 @@ def main(out: Path, steps: int) -> None:
 
 
 if __name__ == "__main__":
+    if (Path(sys.argv[1]) / "scans").exists():
+        sys.exit(f"{sys.argv[1]}: holds the output of an earlier call; give another folder")
     main(Path(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 50)

@@ -25,3 +25,7 @@ def test_an_example_runs_from_start_to_end(tmp_path: Path, script: str, word: st
     assert done.returncode == 0, done.stderr
     assert word in done.stdout
     assert (tmp_path / made).exists()
+    again = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert again.returncode == 1
+    assert "holds the output of an earlier call" in again.stderr
+    assert "Traceback" not in again.stderr

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from genesis_core.volumes.volume import Volume
 
 
+# What every network of ours can halve.
+_HALVED = 32
+
+
 def _three_places(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
@@ -79,8 +83,7 @@ def run(settings: CorruptSettings, output: Output) -> None:
         output.say(note)
     preprocessing = _preprocessing(settings, model, scan, output)
     prepared = preprocessing.prepare(replace(scan, modality=preprocessing.modality))
-    patch = settings.patch_size or (model.card.patch_size if model else (32, 64, 64))
-    size = (patch[0], patch[1], patch[2])
+    size = _patch_size(settings, model, prepared, output)
     if settings.contact_sheet:
         _draw_sheet(settings.contact_sheet, settings, prepared, recipe, size, model, output)
     if settings.out:
@@ -132,6 +135,23 @@ def _preprocessing(settings: CorruptSettings, model: Model | None, scan: Volume,
     preprocessing: Preprocessing = Preprocessing.model_validate({"modality": modality})
     output.say(f"Prepared: {preprocessing.describe()}")
     return preprocessing
+
+
+def _patch_size(
+    settings: CorruptSettings, model: Model | None, prepared: Prepared, output: Output
+) -> tuple[int, int, int]:
+    """Return the size of the sub-volumes; one far beyond the scan is air, and cut down to the scan."""
+    usual = model.card.patch_size if model else (32, 64, 64)
+    asked = settings.patch_size or usual
+    # Rounded up, so that a network can still halve it.
+    room = [max(u, -(-whole // _HALVED) * _HALVED) for u, whole in zip(usual, prepared.volume.shape, strict=True)]
+    z, y, x = (min(size, most) for size, most in zip(asked, room, strict=True))
+    if (z, y, x) != tuple(asked):
+        output.say(
+            f"--patch-size {','.join(map(str, asked))} is larger than the scan, {prepared.volume.shape} voxels "
+            f"(z, y, x): taken as {z},{y},{x}."
+        )
+    return z, y, x
 
 
 def _draw_sheet(

@@ -13,6 +13,9 @@ from genesis_core.settings import Settings, setting
 if TYPE_CHECKING:
     from genesis_core.model.import_report import ImportReport
 
+# More would push the error off the screen.
+_MOST_PROBLEMS = 10
+
 
 class ImportSettings(Settings):
     """What to convert, and where to."""
@@ -84,8 +87,11 @@ def _show(report: ImportReport, output: Output, out: Path | None) -> None:
     output.say(f"SHA-256: {report.digest} ({report.digest_in_words})")
     output.table(("part", "matched", "missing", "mis-shaped", "unexpected", "not needed"), report.rows())
     output.say("{} of the published network's {} tensors are in the file and fit".format(*report.published_tensors))
-    for item in report.problems():
+    problems = report.problems()
+    for item in problems[:_MOST_PROBLEMS]:
         output.say(f"{item.status}: {item.published} {item.note}".rstrip())
+    if len(problems) > _MOST_PROBLEMS:
+        output.say(f"and {len(problems) - _MOST_PROBLEMS} more; --json tells them all")
 
 
 def _list(output: Output) -> None:

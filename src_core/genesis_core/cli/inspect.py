@@ -53,6 +53,7 @@ def run(settings: InspectSettings, output: Output) -> int:
 
     Returns 0, or 130 if it was stopped: what was found until then is remembered.
     """
+    from genesis_core.volumes.formats.headers import FILE_ENDINGS
     from genesis_core.volumes.inspection import inspect_scans
     from genesis_core.volumes.scans import survey_folder
 
@@ -83,6 +84,10 @@ def run(settings: InspectSettings, output: Output) -> int:
         output.warn(f"folder not listed: {closed}")
     others = f"; {survey.skipped} other file{'s' * (survey.skipped != 1)} skipped" if survey.skipped else ""
     output.say(f"{found.readable} readable, {len(found.refused)} refused{others}")
+    if not survey.scans and not survey.closed:
+        output.say(
+            f"No scan is there: subfolders too were searched for {', '.join(FILE_ENDINGS)} and DICOM. Another folder?"
+        )
     # Looking for labels reads the tags of every DICOM file again: too long for a line of advice on thousands of scans.
     if not stopped and len(survey.scans) <= _MOST_HINTED and (hint := labelled_hint(settings.scans)):
         output.say(hint)

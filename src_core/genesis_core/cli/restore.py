@@ -59,8 +59,8 @@ def run(settings: RestoreSettings, output: Output, *, stop: Callable[[], bool] |
     stop: asked between windows; ends in Stopped, with what is finished kept.
     """
     from genesis_core.inference.predictor import choose_device
-    from genesis_core.inference.restore import RESIDUAL_LIMITS, require_restoring_model
-    from genesis_core.inference.result_files import restoration_files, result_stems
+    from genesis_core.inference.restore import RESIDUAL_LIMITS, refuse_segmenting_folds, require_restoring_model
+    from genesis_core.inference.result_files import require_writable, restoration_files, result_stems
     from genesis_core.model.folder import load_model
 
     scans = scans_to_do(settings.scan, settings.out, output)
@@ -69,7 +69,9 @@ def run(settings: RestoreSettings, output: Output, *, stop: Callable[[], bool] |
         for scan, stem in zip(scans, result_stems(scans), strict=True)
     ]
     jobs, skipped = pending(every, skip_existing=settings.skip_existing, overwrite=settings.overwrite)
-    # What is wrong with the model or the device is wrong with every scan: said once, before the first.
+    # What is wrong with the folder, the model or the device is wrong with every scan: said once, before the first.
+    require_writable(settings.out, [path for job in jobs for path in job.files.values()])
+    refuse_segmenting_folds(settings.model)
     model = load_model(settings.model)
     require_restoring_model(model, settings.batch_size)
     choose_device(settings.device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ import click
 
 from genesis_core.cli.output import Output
 from genesis_core.cli.scan_jobs import Tally, pending, run_jobs, scans_to_do, tell_tally
+from genesis_core.cli.segment_seen import learnt_from, tell_seen, training_case
 from genesis_core.cli.segment_settings import STATED, SegmentSettings
 from genesis_core.cli.settings_command import settings_command
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from genesis_core.inference.segment import Segmentation
     from genesis_core.model.card import ModelCard
     from genesis_core.model.folder import Model
+    from genesis_core.studies.review.usual import TrainedOn
     from genesis_core.volumes.scans import Scan
 
 
@@ -50,6 +52,7 @@ def run(settings: SegmentSettings, output: Output, *, stop: Callable[[], bool] |
     from genesis_core.inference.cases import group_cases
     from genesis_core.inference.organ_rules import check_organ_rules
     from genesis_core.inference.predictor import choose_device
+    from genesis_core.inference.result_files import require_writable
     from genesis_core.inference.segmentation_files import segmentation_files
     from genesis_core.inference.segmenting_models import require_segmenting_models, views_of
     from genesis_core.inference.selected_structures import select_structures
@@ -67,6 +70,7 @@ def run(settings: SegmentSettings, output: Output, *, stop: Callable[[], bool] |
     cases, left_out = group_cases(_scans(settings, card, output), card.network.in_channels, card.channels)
     every = [_Job(case, segmentation_files(settings.out, case.stem, settings.format)) for case in cases]
     jobs, skipped = pending(every, skip_existing=settings.skip_existing, overwrite=settings.overwrite)
+    require_writable(settings.out, [path for job in jobs for path in job.files.values()])
     _say_ensemble(models, output)
     for name, reason in left_out:
         output.warn(f"{name} is left out: {reason}")
@@ -74,8 +78,12 @@ def run(settings: SegmentSettings, output: Output, *, stop: Callable[[], bool] |
     if not every:
         raise click.UsageError(f"{settings.scan}: no complete case there for a model that looks at several channels")
 
+    learnt = learnt_from(settings.model, output, stop)
+    seen: list[str] = []
+
     def work(job: _Job, progress: Callable[[int, int], None]) -> None:
-        _segment_one(settings, models, job, output, progress, stop)
+        if _segment_one(settings, models, learnt, job, output, progress, stop):
+            seen.append(job.name)
 
     try:
         tally = run_jobs(
@@ -89,6 +97,7 @@ def run(settings: SegmentSettings, output: Output, *, stop: Callable[[], bool] |
         )
     finally:
         _write_table(settings.out, every)
+        tell_seen(seen, output)
     tally = Tally(tally.done, [*(name for name, _ in left_out), *tally.failed])
     code = tell_tally(tally, len(jobs) + len(left_out), skipped, settings.out, output, done_word="segmented")
     output.record({"event": "finished", "segmented": tally.done, "skipped": skipped, "failed": tally.failed})
@@ -124,14 +133,17 @@ def _say_ensemble(models: Sequence[Model], output: Output) -> None:
 def _segment_one(
     settings: SegmentSettings,
     models: Sequence[Model],
+    learnt: TrainedOn,
     job: _Job,
     output: Output,
     progress: Callable[[int, int], None],
     stop: Callable[[], bool] | None,
-) -> None:
+) -> bool:
+    """Segment and write one case; return whether the model has learnt from it."""
     from genesis_core.inference.cases import read_case_volumes
     from genesis_core.inference.segment import segment
     from genesis_core.inference.segmentation_files import (
+        TRAINING_CASE,
         refuse_unknown_labels,
         require_dicom_memory,
         require_series,
@@ -165,14 +177,22 @@ def _segment_one(
         progress=progress,
         stop=stop,
     )
+    facts, notes = _facts(settings, models, job), segmentation.notes
+    known = training_case(learnt, volumes)
+    if known is not None:
+        facts[TRAINING_CASE] = known
+        note = f"The model was trained or validated on this scan ({known}): its result tells nothing of new scans."
+        segmentation = replace(segmentation, notes=(*notes, note))
     files = write_segmentation(
         segmentation,
         job.files,
-        _facts(settings, models, job),
+        facts,
         scans=job.case.scans,
         overwrite=settings.overwrite or settings.skip_existing,
     )
-    _tell(output, job, segmentation, files, time.monotonic() - began)
+    # That it was in training is said once, of all scans.
+    _tell(output, job, segmentation, files, time.monotonic() - began, notes)
+    return known is not None
 
 
 def _facts(settings: SegmentSettings, models: Sequence[Model], job: _Job) -> dict[str, Any]:
@@ -186,12 +206,14 @@ def _facts(settings: SegmentSettings, models: Sequence[Model], job: _Job) -> dic
     }
 
 
-def _tell(output: Output, job: _Job, segmentation: Segmentation, files: dict[str, Path], seconds: float) -> None:
+def _tell(
+    output: Output, job: _Job, segmentation: Segmentation, files: dict[str, Path], seconds: float, notes: Sequence[str]
+) -> None:
     volumes = ", ".join(f"{name} {ml:.4g} ml" for name, ml in segmentation.volumes_ml.items() if ml)
     written = files.get("labels") or files["layers"]
     windows = f"{segmentation.windows} window{'s' * (segmentation.windows != 1)}"
     output.say(f"{job.name}: {windows} in {seconds:.1f} s; {volumes or 'nothing found'} -> {written}")
-    for note in segmentation.notes:
+    for note in notes:
         output.say(f"  {note}")
     places = {part: str(path) for part, path in files.items()}
     facts = segmentation.as_json()

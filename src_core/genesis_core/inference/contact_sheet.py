@@ -25,6 +25,7 @@ from genesis_core.inference.sheet_examples import (
     choose_sub_volume,
     make_examples,
     place_around,
+    require_sheet_memory,
 )
 from genesis_core.pictures.encoding import resized
 from genesis_core.pictures.mosaic import Row, Tile, sheet
@@ -116,8 +117,9 @@ def make_contact_sheet(
     sub-volume. progress: called as (done, all) after each example. should_stop: asked before each and before drawing;
     once it says so, None is returned.
     Raises SettingsError if the centre lies outside or there are too many samples, ModelError if the model cannot
-    restore a sub-volume of this size.
+    restore a sub-volume of this size, MemoryBudgetError if the examples do not fit into memory.
     """
+    require_sheet_memory(recipe, patch_size, samples=samples, restored=model is not None)
     unit = prepared.map.to_unit(prepared.volume.array)
     start = choose_sub_volume(unit, patch_size, seed) if centre is None else place_around(unit, centre, patch_size)
     original = cut(unit, start, patch_size)
@@ -190,7 +192,7 @@ def _draw(
     parts = 3 if made[0].restored is not None else 2
     columns = 4
     spacing = prepared.volume.spacing
-    middle = original.shape[0] // 2
+    middle = _middle(unit, original, start)
     wide = max(round(_TALL * original.shape[2] * spacing[0] / (original.shape[1] * spacing[1])), 40)
     tile_width = parts * wide + 4 * (parts - 1)
     tiles = []
@@ -207,6 +209,11 @@ def _draw(
     for k in range(0, len(tiles), columns):
         rows.append(Row(tuple(tiles[k : k + columns])))
     return sheet(rows, title=texts.title, subtitle=texts.subtitle, footer=texts.footer, tile_width=tile_width)
+
+
+def _middle(unit: Array, original: Array, start: Index) -> int:
+    """Return the central slice of what the sub-volume holds of the scan: beyond a short one it is padded with air."""
+    return int(min(original.shape[0], unit.shape[0] - start[0])) // 2
 
 
 def _slice(plane: Array, wide: int) -> Pixels:
@@ -249,7 +256,7 @@ def _context(prepared: Prepared, unit: Array, original: Array, start: Index, til
     for plane, axes, aspect, turned, name in planes:
         picture = _with_box(plane, [start[a] for a in axes], [size[a] for a in axes], aspect, tile_width)
         tiles.append(Tile(_on_ground(picture[turned], tile_width), name, smooth=False))
-    middle = original[size[0] // 2]
+    middle = original[_middle(unit, original, start)]
     square = resized(grey(middle, 0, 1), *_fitted(middle.shape[0] * y, middle.shape[1] * x, tile_width))
     tiles.append(Tile(_on_ground(coloured(square), tile_width), "original, central slice", smooth=False))
     return tiles

@@ -74,10 +74,17 @@ def remarks(
     return list(dict.fromkeys(found))
 
 
+def is_in_hu(volume: Volume, preprocessing: Preprocessing) -> bool:
+    """Whether differences to a scan are in HU: the model is of CT, and the scan is not certainly something else."""
+    return preprocessing.modality == "ct" and not _modality(volume, preprocessing)
+
+
 def _modality(volume: Volume, preprocessing: Preprocessing) -> list[str]:
     from genesis_core.volumes.modality import guess_modality
 
     guess = guess_modality(volume)
+    if guess.label_map:
+        return [f"Is this a scan? It has {guess.reason}. Give the scan itself: the result means nothing otherwise."]
     if guess.modality == preprocessing.modality or guess.certainty < _CERTAIN:
         return []
     return [

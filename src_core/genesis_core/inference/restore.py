@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from genesis_core.errors import ModelError
 from genesis_core.inference.memory_budget import network_bytes, require_memory, voxels_on_grid
-from genesis_core.inference.model_input import refuse_mixed_batches, remarks, usable_patch
+from genesis_core.inference.model_input import is_in_hu, refuse_mixed_batches, remarks, usable_patch
 from genesis_core.inference.sliding_window import Progress, Stop, count_windows, sliding_window
 from genesis_core.volumes.volume import Volume
 
@@ -40,7 +41,8 @@ class Restoration:
     restored: float32, in the scan's units, within `window`. residual: float32, restored - clip(scan, window), signed.
     outside: uint8, 0 where the scan lies within the window, 1 below it, 2 above it.
     metrics: "mse", "mae", "psnr" (dB; infinite if nothing differs), "ssim" of scan against restored, both clipped to
-    the window and mapped to [0, 1]; and "mae_hu" (CT) or "mae_scan_units" (MR).
+    the window and mapped to [0, 1]; and "mae_hu" (CT) or "mae_scan_units" (MR, or a scan that is certainly no CT).
+    unit: "HU" for CT, else empty.
     window: (low, high), the scan's values the model sees as 0 and 1. windows: how many the network was applied to.
     notes: what was changed or noticed, in sentences to show to the user; the last one states the residual's limits.
     """
@@ -49,6 +51,7 @@ class Restoration:
     residual: Volume
     outside: Volume
     metrics: dict[str, float]
+    unit: str
     window: tuple[float, float]
     windows: int
     notes: tuple[str, ...]
@@ -60,7 +63,12 @@ class Restoration:
         return {
             "metrics": {name: value if math.isfinite(value) else None for name, value in self.metrics.items()},
             "window": list(self.window),
-            "outside_window": {"below": below, "above": above, "fraction": (below + above) / voxels},
+            "outside_window": {
+                "below": below,
+                "above": above,
+                "fraction": (below + above) / voxels,
+                "values": {"within": 0, "below": 1, "above": 2},
+            },
             "windows": self.windows,
             "notes": list(self.notes),
         }
@@ -108,7 +116,8 @@ def restore(
     np.clip(unit, 0, 1, out=unit)
     restored = _onto(Volume(unit, grid), volume, mapped, notes)
     del unit
-    metrics = _metrics(volume.array, restored, mapped, preprocessing.modality)
+    unit_name = "HU" if is_in_hu(volume, preprocessing) else ""
+    metrics = _metrics(volume.array, restored, mapped, unit_name)
     restored = mapped.from_unit(restored)
     np.clip(restored, np.float32(mapped.low), np.float32(mapped.high), out=restored)
     residual, outside = _compare(volume.array, restored, mapped)
@@ -119,10 +128,23 @@ def restore(
         residual=result.with_array(residual, RESIDUAL_LIMITS),
         outside=result.with_array(outside),
         metrics=metrics,
+        unit=unit_name,
         window=(mapped.low, mapped.high),
         windows=count_windows(grid.shape, patch, overlap),
         notes=(*dict.fromkeys(notes), RESIDUAL_LIMITS),
     )
+
+
+def refuse_segmenting_folds(path: Path) -> None:
+    """Raise ModelError if a run holds a model for each of its folds, and they do not restore."""
+    from genesis_core.model.card import read_card
+    from genesis_core.model.ensemble import listed_models
+    from genesis_core.model.folder import CARD
+
+    for name in listed_models(path)[:1]:
+        task = str(read_card(path / name / CARD).task)
+        if task != "restoration":
+            raise ModelError(f"{path}: its models were trained for {task}, not for restoration: choose another")
 
 
 def require_restoring_model(model: Model, batch_size: int = 1) -> Preprocessing:
@@ -172,11 +194,11 @@ def _onto(restored: Volume, scan: Volume, mapped: IntensityMap, notes: list[str]
     return back
 
 
-def _metrics(scan: NDArray[Any], unit: NDArray[np.float32], mapped: IntensityMap, modality: str) -> dict[str, float]:
+def _metrics(scan: NDArray[Any], unit: NDArray[np.float32], mapped: IntensityMap, unit_name: str) -> dict[str, float]:
     from genesis_core.metrics.image import image_metrics
 
     metrics = image_metrics(mapped.to_unit(scan), unit, 1.0)
-    name = "mae_hu" if modality == "ct" else "mae_scan_units"
+    name = "mae_hu" if unit_name == "HU" else "mae_scan_units"
     return {**metrics, name: metrics["mae"] * (mapped.high - mapped.low)}
 
 

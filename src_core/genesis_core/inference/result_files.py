@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
 from genesis_core.atomic import write_text
-from genesis_core.errors import OutputExistsError
+from genesis_core.errors import OutputExistsError, VolumeError
 
 if TYPE_CHECKING:
     from genesis_core.inference.restore import Restoration
@@ -78,6 +79,20 @@ def write_restoration(
     write_volume(restoration.residual, files["residual"], overwrite=overwrite)
     write_volume(restoration.outside, files["outside_window"], overwrite=overwrite)
     write_text(files["metrics"], json.dumps({**facts, **restoration.as_json()}, indent=2, allow_nan=False) + "\n")
+
+
+def require_writable(out: Path, files: Iterable[Path]) -> None:
+    """Raise VolumeError unless a file can be made (it is removed) where each of the results goes. out: as named."""
+    for folder in dict.fromkeys(path.parent for path in files):
+        place = next(one for one in (folder, *folder.parents) if one.exists())
+        try:
+            with tempfile.TemporaryFile(dir=place):
+                pass
+        except OSError as problem:
+            raise VolumeError(
+                f"--out {out}: nothing can be written in {place} ({problem.strerror or problem}): choose another "
+                "folder, or get permission to write there"
+            ) from None
 
 
 def refuse_existing(paths: Iterable[Path], overwrite: bool) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from genesis_core.volumes.scans import Scan
 
 LabelFormat = Literal["nii.gz", "nrrd", "dicom_seg"]
+# Under this key the information names the case that a scan was in the training of the model.
+TRAINING_CASE = "training_case"
 VOLUMES_TABLE = "volumes.csv"
 _ENDINGS: dict[LabelFormat, str] = {"nii.gz": ".nii.gz", "nrrd": ".seg.nrrd", "dicom_seg": ".dcm"}
 
@@ -156,6 +158,18 @@ def _write_dicom(segmentation: Segmentation, scan: Scan, path: Path, overwrite: 
     from genesis_core.volumes.dicom.segmentation_writing import write_dicom_seg
 
     write_dicom_seg(segmentation.labels, scan.path, path, series=scan.series, overwrite=overwrite)
+
+
+def stated_beside(labels: Path) -> dict[str, Any]:
+    """Return what the information beside a label map states of it; {} where there is none, or of another file."""
+    name = labels.name
+    for ending in _ENDINGS.values():
+        name = name.removesuffix(ending)
+    try:
+        facts = json.loads((labels.parent / f"{name}_segmentation.json").read_text(encoding="utf-8"))
+        return facts if facts["labels"] == labels.name else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def volumes_table(information: Iterable[Path]) -> str:

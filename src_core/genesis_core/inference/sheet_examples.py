@@ -6,6 +6,7 @@ random samples as training draws them. Nothing here draws a picture; `montage` l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from genesis_core.corruptions.tiling import cut
 from genesis_core.errors import SettingsError
+from genesis_core.inference.memory_budget import require_memory
 from genesis_core.randomness import integer, stream
 
 if TYPE_CHECKING:
@@ -106,6 +108,17 @@ def place_around(unit: Array, centre: Index, size: Index) -> Index:
     cut(unit, centre, (1, 1, 1))
     begins = [min(max(c - n // 2, 0), max(whole - n, 0)) for c, n, whole in zip(centre, size, unit.shape, strict=True)]
     return begins[0], begins[1], begins[2]
+
+
+def require_sheet_memory(recipe: Recipe, size: Index, *, samples: int | None, restored: bool) -> None:
+    """Raise MemoryBudgetError if the examples of a sheet, sub-volumes of `size`, do not fit into memory."""
+    count = len(shown_combinations(recipe)) if samples is None else samples
+    require_memory(
+        # Each example, what was restored of it, and what is made of one on the way.
+        4 * math.prod(size) * (count * (1 + restored) + 4),
+        f"a contact sheet of {count} sub-volumes of {' x '.join(map(str, size))} voxels (z, y, x)",
+        "choose a smaller patch or fewer samples",
+    )
 
 
 def make_examples(

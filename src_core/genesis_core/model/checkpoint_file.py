@@ -28,6 +28,9 @@ PARALLEL_PREFIX = "module."
 NESTS = ("state_dict", "net", "model", "network_weights")
 # The mark of a folder among a zip entry's attributes. Source: PKWARE's .ZIP specification, 4.4.15 (MS-DOS attributes).
 _FOLDER = 0x10
+# How torch's files begin: an archive, or, in older ones, a pickle of protocol 2 or later.
+_TORCH_STARTS = (b"PK", b"\x80")
+_ADVICE = "download it again, or give a .safetensors file"
 
 
 @dataclass(frozen=True)
@@ -105,13 +108,22 @@ def _read_torch(data: bytes, path: Path) -> Any:
             with torch.serialization.safe_globals(ALLOWED):
                 return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as problem:
-        raise ModelError(_refusal(path, str(problem))) from None
+        raise ModelError(_refusal(path, str(problem), data)) from None
+    except _DamagedError as problem:
+        raise ModelError(f"{path}: damaged ({problem}); {_ADVICE}") from None
     # Damaged bytes fail anywhere inside torch's reader, in ways it does not document; all mean the same here.
-    except Exception as problem:
-        reason = (str(problem).strip() or type(problem).__name__).splitlines()[0][:200]
-        raise ModelError(
-            f"{path}: not a complete torch checkpoint ({reason}); download it again, or give a .safetensors file"
-        ) from None
+    except Exception:
+        raise ModelError(f"{path}: {_what_is_wrong(data)}; {_ADVICE}") from None
+
+
+class _DamagedError(Exception):
+    """What the archive's own sums and marks show."""
+
+
+def _what_is_wrong(data: bytes) -> str:
+    if data.startswith(_TORCH_STARTS):
+        return "cut short or damaged: a torch checkpoint by its first bytes, and not a whole one"
+    return "not a torch checkpoint"
 
 
 def _check_archive(data: bytes) -> None:
@@ -121,21 +133,23 @@ def _check_archive(data: bytes) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts = archive.infolist()
         if any(part.compress_type != zipfile.ZIP_STORED for part in parts):
-            raise ValueError("its parts are compressed, which torch never does")
+            raise _DamagedError("its parts are compressed, which torch never does")
         # Of such a part torch gives whatever lay in memory.
         if any(part.external_attr & _FOLDER for part in parts):
-            raise ValueError("a part of it is marked as a folder")
+            raise _DamagedError("a part of it is marked as a folder")
         damaged = archive.testzip()
     if damaged:
-        raise ValueError(f"its part '{damaged}' is damaged: the checksum differs")
+        raise _DamagedError(f"its part '{damaged}' is damaged: the checksum differs")
 
 
-def _refusal(path: Path, problem: str) -> str:
+def _refusal(path: Path, problem: str, data: bytes) -> str:
     # torch names what it refused on a line of its own, after general advice that would be wrong to follow here.
-    wanted = [line.strip() for line in problem.splitlines() if "Unsupported" in line or "GLOBAL" in line]
+    # Over the first bytes of what is no pickle at all it only stumbles: no code is meant there.
+    words = ("Unsupported", "GLOBAL") if data.startswith(_TORCH_STARTS) else ("GLOBAL",)
+    wanted = [line.strip() for line in problem.splitlines() if any(word in line for word in words)]
     if wanted:
         return (
             f"{path}: refused, because reading it would run code stored in the file ({wanted[0][:200]}); "
             "ask for a file with the state dict alone, or for .safetensors"
         )
-    return f"{path}: not a torch checkpoint, or a damaged one; download it again, or give a .safetensors file"
+    return f"{path}: {_what_is_wrong(data)}; {_ADVICE}"

@@ -95,7 +95,9 @@ def _check_output(out: Path, overwrite: bool) -> None:
     if not out.exists():
         return
     if not overwrite:
-        raise OutputExistsError(f"{out}: already there; choose another folder, or allow it to be overwritten")
+        raise OutputExistsError(
+            f"{out}: already there; choose another folder, or replace it with --overwrite (overwrite=True)"
+        )
     if not out.is_dir() or (any(out.iterdir()) and not (out / CARD).is_file()):
         raise OutputExistsError(f"{out}: not a model folder, so it is not overwritten; choose another folder")
 

@@ -21,6 +21,8 @@ from genesis_core.volumes.volume import Geometry, Volume
 
 # What rounding to single precision does to a number, with some room.
 _SINGLE_PRECISION = 1e-6
+# What ITK puts before a message: the object's kind, and where it lay in memory.
+_ITK = re.compile(r"^.*?ITK ERROR: \w+\(0x[0-9a-f]+\): ")
 WRITABLE_ENDINGS = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 
 
@@ -61,10 +63,17 @@ def write_checked(volume: Volume, temporary: Path, path: Path) -> None:
 
     SimpleITK.ProcessObject.SetGlobalWarningDisplay(False)
     try:
+        # SimpleITK hides why a file cannot be made, and its libraries write past Python to the terminal.
+        temporary.touch()
+    except OSError as problem:
+        raise VolumeError(
+            f"{path}: cannot be written ({problem.strerror or problem}). Is the disk full, or the folder read-only?"
+        ) from None
+    try:
         array = plain(volume.array)
         SimpleITK.WriteImage(to_image(array, volume.geometry), str(temporary.absolute()), useCompression=True)
     except (RuntimeError, TypeError, NotImplementedError) as problem:
-        reason = str(problem).strip().splitlines()[-1][-200:]
+        reason = _ITK.sub("", str(problem).strip().splitlines()[-1])[-200:]
         raise VolumeError(
             f"{path}: cannot be written ({reason}). Is the disk full, or the type {volume.array.dtype} unusual?"
         ) from None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from genesis_core.corruptions.local_shuffle import LocalShuffle
 from genesis_core.corruptions.recipe import Recipe, Step
 from genesis_core.corruptions.tiling import cut
-from genesis_core.errors import SettingsError
+from genesis_core.errors import MemoryBudgetError, SettingsError
 from genesis_core.inference.contact_sheet import make_contact_sheet
 from genesis_core.inference.sheet_examples import (
     Example,
@@ -22,6 +22,7 @@ from genesis_core.inference.sheet_examples import (
 )
 from genesis_core.phantom.thorax import make_phantom
 from genesis_core.volumes.preprocessing import Prepared, Preprocessing
+from genesis_core.volumes.volume import Geometry, Volume
 
 SIZE = (16, 24, 24)
 GENESIS = Recipe.genesis()
@@ -182,3 +183,17 @@ def test_a_montage_of_nothing_is_refused() -> None:
     for examples, columns, gap in (([], 1, 0), (a_sheet_of(1, (2, 2, 2)), 0, 0), (a_sheet_of(1, (2, 2, 2)), 1, -1)):
         with pytest.raises(SettingsError, match="montage"):
             montage(examples, columns, gap)
+
+
+def test_examples_that_do_not_fit_into_memory_are_refused_with_their_size(prepared: Prepared) -> None:
+    with pytest.raises(MemoryBudgetError, match=r"12 sub-volumes of 99999 x 999 x 999 voxels"):
+        make_contact_sheet(prepared, GENESIS, patch_size=(99999, 999, 999))
+
+
+def test_a_scan_of_one_slice_shows_that_slice() -> None:
+    flat = Volume(np.full((1, 40, 40), 500, np.int16), Geometry((1, 40, 40)))
+    prepared = Preprocessing.model_validate({"modality": "ct"}).prepare(flat)
+    unchanged = Recipe.from_dict({"schema": 1, "name": "none", "steps": []})
+    image = make_contact_sheet(prepared, unchanged, patch_size=(32, 32, 32), samples=1).image
+    # Grey of 500 HU in the window, where padding would be black.
+    assert (image == round(255 * 0.75)).all(axis=-1).mean() > 0.2

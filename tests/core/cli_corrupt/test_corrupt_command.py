@@ -219,3 +219,11 @@ def test_a_scan_is_never_replaced_by_its_corruption(
     assert run(["corrupt", str(scan.parent), "--out", str(scan), "--overwrite"]) == 2
     assert "lies in the scan's folder" in capsys.readouterr().err
     assert scan.read_bytes() == before
+
+
+def test_a_patch_far_beyond_the_scan_is_cut_down_to_it(
+    scan: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["corrupt", str(scan), "--contact-sheet", str(tmp_path / "sheet.png"), "--samples", "1"]
+    assert run([*arguments, "--patch-size", "999,999,999"]) == 0
+    assert "larger than the scan, (40, 48, 56) voxels (z, y, x): taken as 64,64,64" in capsys.readouterr().out

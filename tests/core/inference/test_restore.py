@@ -278,3 +278,23 @@ def test_what_cannot_fit_is_refused_with_both_numbers(monkeypatch: pytest.Monkey
     monkeypatch.setattr(psutil, "virtual_memory", lambda: type("Memory", (), {"available": 1000})())
     with pytest.raises(MemoryBudgetError, match=r"needs about \d+ MB, and 0 MB are free"):
         restore(_model(), _scan())
+
+
+@pytest.mark.parametrize(("low", "high", "unit"), [(-1024, 900, "HU"), (1, 900, "")])
+def test_the_unit_is_that_of_the_scan(low: int, high: int, unit: str) -> None:
+    array = np.random.default_rng(0).integers(low, high, (13, 22, 19), dtype=np.int16)
+    result = restore(_model(), Volume(array, Geometry(array.shape)))
+    assert result.unit == unit
+    assert ("mae_hu" in result.metrics) == (unit == "HU")
+
+
+def test_a_label_map_is_said_to_be_one_and_has_no_hu() -> None:
+    array = np.zeros((13, 22, 19), np.uint8)
+    array[4:8] = 1
+    result = restore(_model(), Volume(array, Geometry(array.shape)))
+    assert any("rather a label map than a scan" in note for note in result.notes)
+    assert set(result.metrics) == {"mse", "mae", "psnr", "ssim", "mae_scan_units"}
+
+
+def test_the_json_says_what_the_numbers_outside_the_window_mean() -> None:
+    assert restore(_model(), _scan()).as_json()["outside_window"]["values"] == {"within": 0, "below": 1, "above": 2}

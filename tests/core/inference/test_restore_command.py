@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +15,15 @@ import numpy as np
 import pytest
 import torch
 
+# The models with weights set by hand that the tests of segmenting use.
+sys.path.append(str(Path(__file__).resolve().parents[1] / "segment"))
+
+from threshold_models import save_threshold_model
+
 from genesis_core.cli.main import run
+from genesis_core.inference.result_files import require_writable
 from genesis_core.model.card import ModelCard
+from genesis_core.model.ensemble import ensemble_yaml
 from genesis_core.model.folder import save_model
 from genesis_core.networks.registry import create_network
 from genesis_core.networks.settings import UNet3DSettings
@@ -231,3 +242,36 @@ def test_wrong_calls_say_what_is_wrong(
 def test_help_states_the_residuals_limits(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["restore", "--help"]) == 0
     assert "not disease" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_output_that_cannot_be_written_is_known_before_the_first_scan(
+    tmp_path: Path, folder: Path, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Root may write anywhere, so the refusal is made here.
+    def refuse(dir: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(dir))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    assert _restore(folder, model, tmp_path / "out") == 1
+    said = capsys.readouterr()
+    assert "nothing can be written in" in said.err
+    assert "Permission denied" in said.err
+    assert "a.nii.gz" not in said.out + said.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_left_by_the_look_whether_one_can_write(tmp_path: Path) -> None:
+    require_writable(tmp_path / "out", [tmp_path / "out" / "sub" / "a.nii.gz"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_of_segmenting_folds_is_refused_for_its_task(
+    tmp_path: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("0", "1"):
+        save_threshold_model(tmp_path / "run" / "folds" / name / "model")
+    (tmp_path / "run" / "ensemble.yaml").write_text(ensemble_yaml(("folds/0/model", "folds/1/model")))
+    assert _restore(folder, tmp_path / "run", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert "trained for segmentation, not for restoration" in said
+    assert "give one of them" not in said

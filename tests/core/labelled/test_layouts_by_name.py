@@ -378,6 +378,14 @@ FILES = st.builds(
 )
 
 
+def test_scans_that_differ_in_capitals_alone_are_not_taken_for_each_other(tmp_path: Path) -> None:
+    touch(tmp_path, "p1/a.nii.gz", "p1/A.nii.gz", "p1/masks/liver.nii.gz", "p2/a.nii.gz", "p2/masks/liver.nii.gz")
+    found = find_labelled(tmp_path)
+    assert [case.name for case in found.cases] == ["p2"]
+    assert found.left_out[0][0] == "p1"
+    assert "but for capitals: p1/A.nii.gz, p1/a.nii.gz" in found.left_out[0][1]
+
+
 @settings(deadline=None, max_examples=80)
 @given(files=st.lists(FILES, min_size=1, max_size=14, unique=True))
 def test_any_folder_is_read_or_refused_and_no_scan_is_forgotten(

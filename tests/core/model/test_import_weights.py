@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -238,7 +239,7 @@ def test_bytes_that_are_no_checkpoint_are_refused(tmp_path: Path) -> None:
             import_weights(tmp_path / name, tmp_path / "model")
     with pytest.raises(ModelError, match="no such file"):
         import_weights(tmp_path / "absent.pt", tmp_path / "model")
-    with pytest.raises(ModelError, match="is marked as a"):
+    with pytest.raises(ModelError, match="a folder, not a checkpoint file"):
         import_weights(tmp_path, tmp_path / "model")
     with zipfile.ZipFile(tmp_path / "holiday.pt", "w") as archive:
         archive.writestr("photo.txt", "not a model")
@@ -364,3 +365,17 @@ def test_an_existing_output_is_kept_unless_overwriting_a_model_was_asked_for(che
 def test_a_fraction_outside_0_to_1_is_refused(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="minimum_matched"):
         import_weights(checkpoint, tmp_path / "model", minimum_matched=1.5)
+
+
+def test_what_is_no_checkpoint_is_not_accused_of_code(tmp_path: Path) -> None:
+    (tmp_path / "scan.nii.gz").write_bytes(gzip.compress(b"voxels" * 500))
+    with pytest.raises(ModelError, match=r"scan\.nii\.gz: not a torch checkpoint"):
+        import_weights(tmp_path / "scan.nii.gz", tmp_path / "model")
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_a_cut_file_is_said_to_be_cut_short_in_our_words(tmp_path: Path, new_format: bool) -> None:
+    data = write(tmp_path / "whole.pt", small(), new_format).read_bytes()
+    (tmp_path / "cut.pt").write_bytes(data[: len(data) // 2])
+    with pytest.raises(ModelError, match=r"cut\.pt: cut short or damaged: .* whole one; download it again"):
+        import_weights(tmp_path / "cut.pt", tmp_path / "model")

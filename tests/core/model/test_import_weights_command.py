@@ -69,3 +69,23 @@ def test_dry_run_writes_nothing(checkpoint: Path, tmp_path: Path, capsys: pytest
     assert run(["import-weights", str(checkpoint), "--out", str(tmp_path / "model"), "--dry-run"]) == 0
     assert "minimum_matched: 1.0" in capsys.readouterr().out
     assert not (tmp_path / "model").exists()
+
+
+def test_an_output_that_is_there_is_told_with_the_option_that_replaces_it(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model").mkdir()
+    assert run(["import-weights", str(checkpoint), "--out", str(tmp_path / "model")]) == 2
+    assert "--overwrite" in capsys.readouterr().err
+
+
+def test_of_many_problems_the_first_ten_are_shown_and_the_rest_counted(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tensors = {f"{name}x" if "conv" in name else name: value for name, value in published_tensors(width=4).items()}
+    torch.save(published_checkpoint(tensors), checkpoint)
+    assert run(["import-weights", str(checkpoint), "--out", str(tmp_path / "model")]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    told = [line for line in lines if line.startswith(("missing: ", "mis-shaped: ", "unexpected: "))]
+    assert len(told) == 10
+    assert "more; --json tells them all" in lines[-1]

@@ -249,7 +249,7 @@ def test_a_training_set_that_is_gone_is_said_and_nothing_is_left_out(
     shutil.copytree(trained / "run", tmp_path / "elsewhere" / "run")
     assert rank(trained / "scans", tmp_path / "elsewhere" / "run", tmp_path / "review") == 0
     said = capsys.readouterr()
-    assert "Which scans run was trained on cannot be read, so none can be left out for that" in said.err
+    assert "Which scans run was trained on cannot be read, so none can be recognised" in said.err
     assert len(read_proposals(Review.open(tmp_path / "review"))) == 4
 
 
@@ -321,3 +321,12 @@ def test_a_review_that_lies_among_its_scans_is_not_ranked(model: Path, tmp_path:
         assert [one.case for one in propose(review, device="cpu")] == ["a", "site/b", "site/c"]
     accept(review, "a", corrected(review))
     assert [one.case for one in propose(review, device="cpu")] == ["a", "site/b", "site/c"]
+
+
+def test_segmenting_training_scans_with_the_run_says_so(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["segment", str(trained / "scans"), "--model", str(trained / "run"), "--out", str(tmp_path / "out")]
+    assert run([*arguments, "--device", "cpu"]) == 0
+    said = capsys.readouterr().err
+    assert "trained or validated on 2 of these scans (case_1" in said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,9 +19,12 @@ import SimpleITK
 from threshold_models import LIMITS, NAMES, bands, save_threshold_model
 
 from genesis_core.cli.main import run
+from genesis_core.studies.review import usual
+from genesis_core.studies.review.usual import TrainedOn
 from genesis_core.volumes.label_reading import read_labels
 from genesis_core.volumes.reading import read_volume
 from genesis_core.volumes.volume import Geometry, Volume
+from genesis_core.volumes.voxel_fingerprint import image_fingerprint
 from genesis_core.volumes.writing import write_volume
 
 DIRECTION = (0.0, -1.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0)
@@ -385,3 +389,52 @@ def test_real_dicom_becomes_labels_on_its_own_grid(tmp_path: Path, model: Path, 
     labels = read_labels(tmp_path / "out" / f"{series.name}.seg.nrrd")
     np.testing.assert_array_equal(labels.as_map(), bands(scan.array))
     np.testing.assert_allclose(labels.geometry.affine, scan.affine, atol=1e-4)
+
+
+def test_a_label_map_among_the_scans_is_said_to_be_one(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    array = np.zeros((9, 20, 18), np.uint8)
+    array[3:6] = 1
+    write_volume(Volume(array, Geometry(array.shape)), tmp_path / "label.nii.gz")
+    assert _segment(tmp_path / "label.nii.gz", model, tmp_path / "out") == 0
+    assert "rather a label map than a scan" in capsys.readouterr().out
+
+
+def test_scans_the_model_was_trained_on_are_named_and_evaluate_repeats_it(
+    tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _write(tmp_path / "scans" / "known.nii.gz", 1)
+    seen = _write(tmp_path / "training" / "p1.nii.gz", 1)
+    _write(tmp_path / "scans" / "new.nii.gz", 2)
+    learnt = TrainedOn({image_fingerprint(seen): "p1"})
+    asked: list[Path] = []
+    monkeypatch.setattr(usual, "trained_on", lambda runs, **_: asked.extend(runs) or learnt)
+    run_folder = tmp_path / "run"
+    shutil.copytree(model, run_folder / "model")
+    (run_folder / "run.yaml").write_text("task: segmentation\n")
+    assert _segment(tmp_path / "scans", run_folder / "model", tmp_path / "out") == 0
+    assert asked == [run_folder]
+    assert "trained or validated on 1 of these scans (known.nii.gz)" in capsys.readouterr().err
+    known, new = (json.loads((tmp_path / "out" / f"{name}_segmentation.json").read_text()) for name in ("known", "new"))
+    assert known["training_case"] == "p1"
+    assert "trained or validated on this scan (p1)" in known["notes"][-1]
+    assert "training_case" not in new
+    assert not any("trained or validated" in note for note in new["notes"])
+    shutil.copytree(tmp_path / "out", tmp_path / "references", ignore=shutil.ignore_patterns("*_segmentation.json"))
+    (tmp_path / "references" / "volumes.csv").unlink()
+    scored = run(["evaluate", str(tmp_path / "out"), str(tmp_path / "references"), "--out", str(tmp_path / "scores")])
+    assert scored == 0
+    assert "trained or validated on 1 of these cases (known): their scores flatter it" in capsys.readouterr().out
+    shared = ["evaluate", str(tmp_path / "out"), str(tmp_path / "references"), "--out", str(tmp_path / "shared")]
+    assert run([*shared, "--share"]) == 0
+    said = capsys.readouterr().out
+    assert "trained or validated on 1 of these cases (case_" in said
+    assert "(known)" not in said
+
+
+def test_a_model_without_its_run_asks_nothing_of_training(tmp_path: Path, model: Path) -> None:
+    _write(tmp_path / "chest.nii.gz")
+    assert usual.runs_of([model]) == []
+    assert _segment(tmp_path / "chest.nii.gz", model, tmp_path / "out") == 0
+    assert "training_case" not in json.loads((tmp_path / "out" / "chest_segmentation.json").read_text())

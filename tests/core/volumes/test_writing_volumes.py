@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import subprocess
@@ -174,3 +175,17 @@ def test_the_file_gets_its_name_only_when_it_is_whole(tmp_path: Path, monkeypatc
     monkeypatch.setattr(os, "replace", watch)
     write_volume(Volume.from_array(np.zeros((2, 3, 4), "i2")), tmp_path / "scan.mhd")
     assert seen == [[], ["scan.zraw"]]
+
+
+def test_a_folder_that_forbids_writing_is_named_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    # Root may write anywhere, so the refusal is made here.
+    def refuse(self: Path) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(Path, "touch", refuse)
+    volume = Volume(np.zeros((2, 3, 4), np.int16), Geometry((2, 3, 4)))
+    with pytest.raises(VolumeError, match=r"a\.nii\.gz: cannot be written \(Permission denied\)"):
+        write_volume(volume, tmp_path / "a.nii.gz")
+    assert capfd.readouterr().err == ""

@@ -150,3 +150,10 @@ def test_the_time_left_follows_from_the_windows_done() -> None:
     report.windows(2, 8)
     assert report.latest.seconds_left == 30.0
     assert report.latest.words == "segmenting, window 2 of 8, 30 s left"
+
+
+def test_a_scan_that_is_no_ct_has_no_hu(models: Path, layer: Image) -> None:
+    restorer = models / "runs" / "restorer"
+    assert restore_layer(request(restorer, layer), Reporting()).unit == "HU"
+    bright = Image(np.random.default_rng(0).integers(1, 900, (24, 48, 48), dtype=np.int16), units=("mm",) * 3)
+    assert restore_layer(request(restorer, bright), Reporting()).unit == ""

@@ -157,12 +157,15 @@ def _evaluation(
     notes += [f"{note} ({count} cases)" if count > 1 else note for note, count in told_while_reading.items()]
     if pairs.extra:
         notes.append(f"{len(pairs.extra)} predictions have no reference and are left out: {some(pairs.extra)}.")
+    seen = [r.pair.case.name for r in results if r.score and _was_in_training(r.pair.prediction)]
+    other_seen = [r.pair.case.name for r in results if r.other and r.pair.other and _was_in_training(r.pair.other)]
     first = [(r.pair, r.score) for r in results if r.score is not None]
     second = [(r.pair, r.other) for r in results if r.other is not None]
     names = _spellings([score for _, score in (*first, *second)])
     cases, told = _agreed(first, names)
     others, told_of_other = _agreed(second, names)
     told += [f"B: {note}" for note in told_of_other]
+    told += [*_flattering(seen, share), *(f"B: {note}" for note in _flattering(other_seen, share))]
     comparisons = compare(cases, others, seed)
     if others and not comparisons:
         told.append(
@@ -194,6 +197,22 @@ def _evaluation(
         pairs=pairs,
         hidden=share,
     )
+
+
+def _was_in_training(prediction: Path) -> bool:
+    from genesis_core.inference.segmentation_files import TRAINING_CASE, stated_beside
+
+    return stated_beside(prediction).get(TRAINING_CASE) is not None
+
+
+def _flattering(seen: Sequence[str], share: bool) -> list[str]:
+    if not seen:
+        return []
+    shown = [case_id(name) for name in seen] if share else list(seen)
+    return [
+        f"The model was trained or validated on {len(seen)} of these cases ({some(shown)}): their scores flatter it, "
+        "and tell nothing of new scans."
+    ]
 
 
 def _spellings(scores: Sequence[CaseScore]) -> dict[str, str]:

@@ -172,7 +172,7 @@ class _Worker:
             # Touched, copied or written in another format, but the same voxels at the same places.
             self._keep({**before, **where})
             return
-        known = next((self.learnt.fingerprints[one] for one in fingerprints if one in self.learnt.fingerprints), None)
+        known = self.learnt.case_of(fingerprints)
         if known is not None:
             which = "the model" if known == name else f"it is {known}, which the model"
             reason = f"{which} was trained or validated on{' it' * (known == name)}: its proposal would tell nothing"

@@ -6,7 +6,7 @@ costs seconds after a training. Where a folder is gone, that is said, and nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import fmean, median
@@ -31,6 +31,19 @@ class TrainedOn:
     usual: dict[str, dict[str, Any]] = field(default_factory=dict)
     regions: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    def case_of(self, fingerprints: Iterable[str]) -> str | None:
+        """Return the name of the case that one of these scans was in training; None if none was."""
+        return next((self.fingerprints[one] for one in fingerprints if one in self.fingerprints), None)
+
+
+def runs_of(models: Iterable[Path]) -> list[Path]:
+    """Return the runs that these runs and model folders are, or lie in as their run's own; others are left out."""
+    from genesis_core.training.run_folder import RunFolder
+
+    places = [model.resolve() for model in models]
+    runs = [place.parent if RunFolder(place.parent).model == place else place for place in places]
+    return [run for run in dict.fromkeys(runs) if RunFolder(run).is_run]
 
 
 def trained_on(
@@ -68,7 +81,7 @@ def trained_on(
                 seen |= {channel.fingerprint: record.name for channel in record.channels if not channel.is_constant}
         except (GenesisError, OSError) as problem:
             notes.append(
-                f"Which scans {run.name} was trained on cannot be read, so none can be left out for that ({problem})."
+                f"Which scans {run.name} was trained on cannot be read, so none can be recognised ({problem})."
             )
     return TrainedOn(seen, _usual(list(records.values())), regions, tuple(dict.fromkeys(notes)))
 

@@ -62,6 +62,10 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
             left_out.append((name, f"several masks share one name: {some(item.doubled)}; keep one of them"))
             continue
         images = {same(key): file for key, file in item.images.items()}
+        if len(images) < len(item.images):
+            alike = some(sorted(item.images.values()))
+            left_out.append((name, f"several scans share one name, but for capitals: {alike}; keep one of them"))
+            continue
         missing = [channel for channel in channels if same(channel) not in images]
         if missing:
             there = f"there is only {some(sorted(item.images.values()))}" if item.images else "it holds no scan"

@@ -56,7 +56,7 @@ def detect(listing: FolderListing) -> Detection:
     found = _tables(listing)
     if not found:
         return Detection(0.0, "no table (.csv) with a column image, and one of label, mask_... or class")
-    return Detection(0.6 if len(found) == 1 else 0.45, f"{some(found)} lists images with labels or classes")
+    return Detection(0.6 if len(found) == 1 else 0.45, f"{some(found)} lists images with labels")
 
 
 def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
@@ -64,7 +64,7 @@ def find(listing: FolderListing, labels: str | None = None) -> LabelledFolder:
     found = [name for name in _tables(listing) if labels is None or same(name) == same(labels)]
     if len(found) != 1:
         told = f"there are {some(found)}; give the one to use" if found else "there is none"
-        raise VolumeError(f"{listing.root}: one table that lists images with labels or classes is needed; {told}")
+        raise VolumeError(f"{listing.root}: one table that lists images with labels is needed; {told}")
     return find_in_table(listing.root / found[0])
 
 
@@ -268,9 +268,9 @@ def _plain_name(text: str) -> str:
 
 LAYOUT = Layout(
     name="table",
-    title="a table of images with labels or classes",
+    title="a table of images with labels",
     tree="cases.csv   image,label,subject   (or image_t1,image_t2,... for channels, mask_liver,mask_spleen,... for\n"
-    "            a.nii.gz,a.nrrd,p1    structures, class for classification)",
+    "            a.nii.gz,a.nrrd,p1    structures)",
     detect=detect,
     find=find,
 )
