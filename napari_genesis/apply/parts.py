@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -28,6 +27,7 @@ from napari_genesis.apply.section import Section
 from napari_genesis.apply.structures_picker import StructuresPicker
 from napari_genesis.apply.structures_table import StructuresTable
 from napari_genesis.apply.target_panel import TargetPanel
+from napari_genesis.forms.actions import make_more
 
 WIDTH = 360
 
@@ -72,18 +72,11 @@ class ApplyParts(QWidget):
         self.start = QPushButton("Apply")
         self.cancel = QPushButton("Cancel")
         self.cancel.setEnabled(False)
-        self.more = QToolButton()
-        self.more.setText("more")
-        self.more.setToolTip("The same as a command, to be copied.")
-        self.more.setAccessibleName("more")
-        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self.more)
+        menu = QMenu()
         self.copy_action = QAction("Copy as command", menu)
         self.copy_action.triggered.connect(lambda _=False: self.copy_command.emit())
         menu.addAction(self.copy_action)
-        self.more.setMenu(menu)
-        # Room for the arrow beside the text.
-        self.more.setMinimumWidth(self.more.sizeHint().width() + 14)
+        self.more = make_more(menu, "The same as a command, to be copied.")
         for label in (self.outcome, self.notes, self.trouble, self.status):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
 from napari_genesis.correct.keys import KEYS
-from napari_genesis.forms.actions import add_action, make_button
+from napari_genesis.forms.actions import add_action, make_button, make_more
 from napari_genesis.forms.control import SmallLabel
 from napari_genesis.training.job_controls import JobControls
 
@@ -45,17 +45,12 @@ class Actions(QWidget):
         )
         self.flag_button = make_button("Flag", f"Mark the case, to come back to it: {KEYS['flag']}", self.flag)
         self.jobs = JobControls()
-        self.more = QToolButton()
-        self.more.setText("more")
-        self.more.setAccessibleName("more")
-        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.more.setMinimumWidth(self.more.sizeHint().width() + 14)
-        menu = QMenu(self.more)
+        menu = QMenu()
         self.undo_action = add_action(f"Undo the last decision\t{KEYS['undo']}", self.undo, menu)
         self.give_up_action = add_action("Give up the draft, back to the proposal…", self.give_up, menu)
         self.copy_action = add_action("Copy the same as a command", self.copy_command, menu)
         self.folder_action = add_action("Show the review's folder", self.open_folder, menu)
-        self.more.setMenu(menu)
+        self.more = make_more(menu)
         self._buttons = (
             self.begin_button, self.rank_button, self.stop_button, self.open_button, self.accept_button,
             self.reject_button, self.flag_button,

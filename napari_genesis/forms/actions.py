@@ -1,11 +1,11 @@
-"""Buttons and menu entries that only tell: each emits a signal of the row it stands in, with nothing to say."""
+"""Buttons and menu entries that only tell, each by a signal of the row it stands in; and the button "more"."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QMenu, QPushButton
+from qtpy.QtWidgets import QMenu, QPushButton, QToolButton
 
 
 def make_button(text: str, tip: str, signal: Any) -> QPushButton:
@@ -23,3 +23,17 @@ def add_action(text: str, signal: Any, menu: QMenu) -> QAction:
     action.triggered.connect(lambda: signal.emit())
     menu.addAction(action)
     return action
+
+
+def make_more(menu: QMenu, tip: str = "") -> QToolButton:
+    """Return the button "more", which opens a menu."""
+    button = QToolButton()
+    button.setText("more")
+    button.setToolTip(tip)
+    button.setAccessibleName("more")
+    button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+    menu.setParent(button, menu.windowFlags())
+    button.setMenu(menu)
+    # napari's style draws the arrow over the end of the text.
+    button.setMinimumWidth(button.sizeHint().width() + 14)
+    return button

@@ -8,8 +8,9 @@ from typing import Literal
 
 from qtpy.QtCore import QObject, Signal
 from qtpy.QtGui import QAction
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QWidget
 
+from napari_genesis.forms.actions import make_more
 from napari_genesis.jobs.job import RESUMABLE, State
 from napari_genesis.runs.table_model import Row
 
@@ -129,17 +130,13 @@ class RunActions(QObject):
             self.actions[name] = made
         self.bar = QWidget(parent)
         self.buttons: dict[Name, QPushButton] = {name: self._button(name) for name in _BUTTONS}
-        self.more = QToolButton()
-        self.more.setText("more ")
-        self.more.setToolTip("All that can be done with the selected runs.")
-        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.menu = QMenu(self.more)
+        self.menu = QMenu()
         for entry in _MENU:
             self.menu.addSeparator() if entry is None else self.menu.addAction(self.actions[entry])
         # What concerns the workspace, whatever is selected, is added here.
         self.menu.addSeparator()
         self.menu.setToolTipsVisible(True)
-        self.more.setMenu(self.menu)
+        self.more = make_more(self.menu, "All that can be done with the selected runs.")
         layout = QHBoxLayout(self.bar)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)

@@ -7,6 +7,7 @@ from qtpy.QtGui import QAction
 from qtpy.QtWidgets import QComboBox, QHBoxLayout, QMenu, QToolButton, QWidget
 
 from genesis_core.corruptions.presets import PRESETS
+from napari_genesis.forms.actions import make_more
 from napari_genesis.forms.wheel import pass_wheel_on
 
 
@@ -36,9 +37,7 @@ class RecipeBar(QWidget):
         self.undo_button.clicked.connect(self.undo)
         self.redo_button.clicked.connect(self.redo)
         self.save_button.clicked.connect(self.save_file)
-        self.more = _button("more", "Open, compare, copy as a command or as Python", "more")
-        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self.more)
+        menu = QMenu()
         for text, signal in (
             ("Open a recipe…", self.open_file),
             ("Copy as command", self.copy_command),
@@ -51,7 +50,7 @@ class RecipeBar(QWidget):
         self.compare_action.setCheckable(True)
         self.compare_action.toggled.connect(self.compare)
         menu.addAction(self.compare_action)
-        self.more.setMenu(menu)
+        self.more = make_more(menu, "Open, compare, copy as a command or as Python")
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(3)

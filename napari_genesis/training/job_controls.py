@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QMenu, QPushButton, QVBoxLayout, QWidget
 
-from napari_genesis.forms.actions import add_action, make_button
+from napari_genesis.forms.actions import add_action, make_button, make_more
 from napari_genesis.forms.control import SmallLabel
 from napari_genesis.jobs.job import ALIVE, RESUMABLE, State
 
@@ -41,14 +41,11 @@ class JobControls(QWidget):
         self.start_now_button = make_button("Start now", "Do not wait for the runs before it.", self.start_now)
         self.cancel_button = make_button("Cancel", "Take it out of the queue; its folder stays.", self.cancel)
         self.new_button = make_button("New run", "Set up another run.", self.new)
-        self.more = QToolButton()
-        self.more.setText("more ")
-        self.more.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        menu = QMenu(self.more)
+        menu = QMenu()
         self.stop_now_action = add_action("Stop now, back to the last checkpoint", self.stop_now, menu)
         self.copy_action = add_action("Copy the same as a command", self.copy_command, menu)
         self.folder_action = add_action("Show the run's folder", self.open_folder, menu)
-        self.more.setMenu(menu)
+        self.more = make_more(menu)
         self._buttons = (
             self.start_button, self.stop_button, self.pause_button, self.resume_button, self.start_now_button,
             self.cancel_button, self.new_button,
