@@ -122,7 +122,9 @@ def _reached(entry: ModelEntry) -> list[tuple[str, str]]:
         figures = ", ".join(f"{name} {value:.3f}" for name, value in told[:_FIGURES])
         facts.append(("Dice", f"{figures}{more}{' (held-out scans)' if held_out else ''}"))
     if others:
-        facts.append(("reached", ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in others.items())))
+        # As the run's page calls it.
+        words = {name: "predicted over drawn" if name == "predicted" else name.replace("_", " ") for name in others}
+        facts.append(("reached", ", ".join(f"{words[name]} {value:.4g}" for name, value in others.items())))
     return facts or [("reached", "not stated")]
 
 

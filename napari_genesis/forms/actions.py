@@ -1,4 +1,4 @@
-"""Buttons and menu entries that only tell, each by a signal of the row it stands in; and the button "more"."""
+"""Buttons and menu entries that only tell, each by a signal of the row it stands in; and buttons with a menu."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def add_action(text: str, signal: Any, menu: QMenu) -> QAction:
     return action
 
 
-def make_more(menu: QMenu, tip: str = "") -> QToolButton:
-    """Return the button "more", which opens a menu."""
+def make_more(menu: QMenu, tip: str = "", text: str = "more") -> QToolButton:
+    """Return a button that opens a menu."""
     button = QToolButton()
-    button.setText("more")
+    button.setText(text)
     button.setToolTip(tip)
-    button.setAccessibleName("more")
+    button.setAccessibleName(text)
     button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
     menu.setParent(button, menu.windowFlags())
     button.setMenu(menu)

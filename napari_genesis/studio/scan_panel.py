@@ -92,15 +92,19 @@ class ScanPanel(QWidget):
         """The layer that is chosen, or None."""
         return self.layers.currentData()
 
-    def show_layers(self, layers: list[Any], prefer: Any = None) -> None:
-        """List the Image layers there are, but for the Studio's own; the chosen one stays, if it is still there."""
+    def show_layers(self, layers: list[Any], prefer: Any = None, *, instead: bool = False) -> None:
+        """List the Image layers there are, but for the Studio's own; the chosen one stays, if it is still there.
+
+        instead: the chosen one is no scan, so that the newest of the others takes its place.
+        """
         wanted = [one for one in layers if type(one).__name__ == "Image" and not _is_own(one)]
         before = self.layer
         with QSignalBlocker(self.layers):
             self.layers.clear()
             for one in wanted:
                 self.layers.addItem(one.name, one)
-            chosen = next((one for one in (before, prefer, *wanted[:1]) if one in wanted), None)
+            newest = next((one for one in reversed(wanted) if one is not before), None) if instead else None
+            chosen = next((one for one in (newest, before, prefer, *wanted[:1]) if one in wanted), None)
             self.layers.setCurrentIndex(-1 if chosen is None else wanted.index(chosen))
         self.layers.setEnabled(bool(wanted))
         if not wanted:

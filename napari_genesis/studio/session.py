@@ -108,6 +108,11 @@ class Session(QObject):
         """Whether anything is still to come."""
         return self._looking.busy or self._fast.busy or self._slow.busy or self._idle.isActive()
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the chosen layer has been looked at, and is no scan."""
+        return self.layer is not None and self.scan is None and not self._due
+
     def close(self) -> None:
         """Stop everything; the threads end after the work they are in."""
         self._idle.stop()

@@ -119,7 +119,9 @@ class Studio(QWidget):
         session.frame_ready.connect(self._take_frame)
         session.judged.connect(self.showing.judgement)
         session.trouble.connect(parts.show_trouble)
-        self.link.layers_changed.connect(lambda: parts.scan.show_layers(list(self._viewer.layers)))
+        self.link.layers_changed.connect(
+            lambda: parts.scan.show_layers(list(self._viewer.layers), instead=session.is_refused)
+        )
         self.link.voxels_changed.connect(self._look_again)
         self.link.moved.connect(self._moved)
         self.link.selected.connect(self._reach)

@@ -15,9 +15,10 @@ import numpy as np
 import pyqtgraph as pg
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QComboBox, QHBoxLayout, QLabel, QMenu, QVBoxLayout, QWidget
 
 from genesis_core.training.events import Event
+from napari_genesis.forms.actions import make_more
 from napari_genesis.forms.wheel import pass_wheel_on
 from napari_genesis.jobs.view import Curve, RunView
 from napari_genesis.training.curve_data import drawable, smoothed, thinned
@@ -66,12 +67,8 @@ class LossCurves(QWidget):
         for window in _WINDOWS:
             self.window_size.addItem("no smoothing" if window == 1 else f"mean of {window} steps", window)
         self.window_size.setCurrentIndex(_WINDOWS.index(20))
-        self.compare = QToolButton()
-        self.compare.setText("compare ")
-        self.compare.setToolTip("Draw the validations of other runs beside these.")
-        self.compare.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.menu = QMenu(self.compare)
-        self.compare.setMenu(self.menu)
+        self.menu = QMenu()
+        self.compare = make_more(self.menu, "Draw the validations of other runs beside these.", "compare")
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(_REPAINT)

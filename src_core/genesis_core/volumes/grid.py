@@ -123,7 +123,7 @@ def _relation(first: Geometry, second: Geometry) -> str:
         return ""
     start = tuple(int(n) for n in np.rint(offset))
     inside = all(s >= 0 and s + n <= m for s, n, m in zip(start, first.shape, second.shape, strict=True))
-    shift = f" (the same steps, shifted by {_by(start)} whole voxels (z, y, x)"
+    shift = f" (the same steps, shifted by {_by(start)} whole voxels (z, y, x)" if any(start) else " (the same steps"
     return f"{shift}: the first is a block cut out of the second)" if inside else f"{shift})"
 
 

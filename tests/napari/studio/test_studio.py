@@ -343,3 +343,20 @@ def test_why_a_folder_is_no_model_is_said_until_another_one_is_chosen(
     studio.choose_model(model_folder)
     rest(qtbot, studio)
     assert not note.isVisible()
+
+
+def test_a_scan_that_comes_after_an_image_that_is_none_is_looked_at(
+    open_studio: Open, viewer: Any, scan: Layer, qtbot: Any
+) -> None:
+    viewer.layers.clear()
+    viewer.add_image(np.zeros((40, 50)), name="photograph")
+    studio = open_studio()
+    assert studio.session.is_refused
+    viewer.add_layer(scan)
+    rest(qtbot, studio)
+    assert studio.session.layer is scan
+    assert studio.session.scan is not None
+    # What is being looked at is not left for what comes later.
+    viewer.add_image(np.zeros((30, 40, 50)), name="later")
+    rest(qtbot, studio)
+    assert studio.session.layer is scan
