@@ -131,20 +131,31 @@ def _split_commas(value: Any) -> Any:
     return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
 
 
-def _one_or_three(value: Any) -> Any:
-    value = _split_commas(value)
-    if isinstance(value, int | float):
-        return [value] * 3
-    return value * 3 if isinstance(value, list) and len(value) == 1 else value
+def _one_or_three(what: str) -> BeforeValidator:
+    def spread(value: Any) -> Any:
+        value = _split_commas(value)
+        if isinstance(value, int | float):
+            return [value] * 3
+        if isinstance(value, list) and len(value) == 1:
+            return value * 3
+        if isinstance(value, list | tuple) and len(value) != 3:
+            raise ValueError(f"expected {what}, or one for all axes; found {len(value)}")
+        return value
+
+    return BeforeValidator(spread)
 
 
 # A size in voxels (z, y, x), given as a list, as "32,64,64", or as one number for all axes.
 Size3 = Annotated[
-    tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=3, max_length=3), BeforeValidator(_one_or_three)
+    tuple[Annotated[int, Field(ge=1)], ...],
+    Field(min_length=3, max_length=3),
+    _one_or_three("three whole numbers Z,Y,X"),
 ]
 # Lengths in mm (x, y, z), given as a list, as "1,1,2.5", or as one number for all axes.
 Spacing3 = Annotated[
-    tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=3, max_length=3), BeforeValidator(_one_or_three)
+    tuple[Annotated[float, Field(gt=0)], ...],
+    Field(min_length=3, max_length=3),
+    _one_or_three("three numbers X,Y,Z"),
 ]
 # Several words, given as a list or as "a,b,c".
 Words = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]

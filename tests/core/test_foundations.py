@@ -70,7 +70,7 @@ def test_sizes_are_read_from_lists_text_and_single_numbers(given: object, wanted
     ("values", "message"),
     [
         ({"sise": 3}, "here: unknown key 'sise'"),
-        ({"size": [1, 2]}, "here: 'size' ="),
+        ({"size": "1,2"}, "here: 'size' = '1,2': expected three whole numbers Z,Y,X, or one for all axes; found 2"),
         ({"size": [1, 2, 0]}, "greater than or equal to 1"),
         ({"spacing": [1, 1, -1]}, "greater than 0"),
         ({"share": float("nan")}, "share"),

@@ -5,6 +5,7 @@ To resume (--resume) is to finish a run as if it had never stopped; to continue 
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,10 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
         run = run_finetuning(settings, report=report)
     if is_silent():
         return 0
+    place = shlex.quote(str(run.path))
     if run.status().state == "stopped":
         again = "--resume --twins" if settings.twins else "--resume"
-        output.say(f"go on with: napari-genesis finetune {again} --out {run.path}")
+        output.say(f"go on with: napari-genesis finetune {again} --out {place}")
         return 130
     if twins:
         from genesis_core.studies.twins import train_twins
@@ -58,14 +60,14 @@ def finetune_command(settings: FinetuneSettings, output: Output) -> int:
         with stopped_by_signals(), TrainingReport(output) as report:
             answers = train_twins(run, report=report)
         if answers is None:
-            output.say(f"go on with: napari-genesis finetune --resume --twins --out {run.path}")
+            output.say(f"go on with: napari-genesis finetune --resume --twins --out {place}")
             return 130
         for answer in answers:
             output.record({"event": "twin_answer", "twin": answer.twin, "verdict": answer.verdict})
             output.say(answer.sentence())
     output.say(f"model: {run.path}")
     _show_rounds(run.path, output)
-    output.say(f"next: napari-genesis segment SCAN --model {run.path} --out segmented")
+    output.say(f"next: napari-genesis segment SCAN --model {place} --out segmented")
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,7 +57,8 @@ def run_series(folder: Path, table: Path, rules: SeriesRules, output: Output, *,
     output.say(
         f"\n{kept} of {len(records)} series are kept. {table} may be edited (column keep); {picture} shows them."
     )
-    output.say(f"next: napari-genesis pretrain {folder} --series {table} --out runs/NAME")
+    typed = shlex.join(["napari-genesis", "pretrain", str(folder), "--series", str(table), "--out", "runs/NAME"])
+    output.say(f"next: {typed}")
     return 0
 
 

@@ -1,4 +1,5 @@
-"""Commands that keep what is done when they are stopped: SIGTERM ends them as Ctrl-C does, with exit code 130.
+"""Commands that keep what is done when they are stopped: SIGTERM or a closed terminal ends them as Ctrl-C does,
+with exit code 130.
 
 Trainings that a window started have an option of their own, by which they stop when the window is gone.
 """
@@ -14,14 +15,19 @@ from types import FrameType
 
 import click
 
+from genesis_core.training.stopping import stop_signals
+
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Within the block SIGTERM and SIGUSR1 raise KeyboardInterrupt; clusters send them before the time is up."""
+    """Within the block SIGTERM, SIGUSR1 and SIGHUP raise KeyboardInterrupt.
+
+    Clusters send the first two before the time is up, a terminal that is closed the third.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+    numbers = [number for number in stop_signals() if number != signal.SIGINT]
     before = {number: signal.signal(number, _interrupt) for number in numbers}
     try:
         yield

@@ -5,7 +5,9 @@ With `--json`, stdout holds nothing but one JSON object a line; everything meant
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ T = TypeVar("T")
 _WIDEST = 4096
 # A name shortened further tells nothing.
 _SHORTEST = 16
+# What writing raises once nobody reads: after `| head`, with a dead `tee`, in a terminal that was closed.
+_NOBODY_READS = (errno.EPIPE, errno.EIO)
 
 
 def shortened(text: str, width: int) -> str:
@@ -33,6 +37,8 @@ class Output:
 
     def __init__(self, as_json: bool = False) -> None:
         self.as_json = as_json
+        # Whether the work is worth doing though nobody reads what is said: a training's folder holds it all.
+        self.outlives_readers = False
 
     @property
     def is_terminal(self) -> bool:
@@ -41,16 +47,29 @@ class Output:
 
     def say(self, text: str) -> None:
         """Say a sentence to the person (stdout; stderr with --json)."""
-        click.echo(text, err=self.as_json)
+        with self.to_a_reader():
+            click.echo(text, err=self.as_json)
 
     def warn(self, text: str) -> None:
         """Say something the person should act on (stderr)."""
-        click.echo(f"warning: {text}", err=True)
+        with self.to_a_reader():
+            click.echo(f"warning: {text}", err=True)
 
     def record(self, values: dict[str, Any]) -> None:
         """Write one JSON line, with --json only."""
         if self.as_json:
-            click.echo(json.dumps(values, allow_nan=False))
+            with self.to_a_reader():
+                click.echo(json.dumps(values, allow_nan=False))
+
+    @contextmanager
+    def to_a_reader(self) -> Iterator[None]:
+        """Write within the block: with `outlives_readers`, one that is gone mutes its stream instead of raising."""
+        try:
+            yield
+        except OSError as problem:
+            if not self.outlives_readers or problem.errno not in _NOBODY_READS:
+                raise
+            _mute_unread()
 
     def table(self, headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Print a table: where it is wider than the terminal, the first column is shortened in the middle.
@@ -88,3 +107,12 @@ class Output:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             yield iter(bar.track(items, total, description=what))
+
+
+def _mute_unread() -> None:
+    """Send to nowhere what is still to come on the streams that nobody reads; Python flushes them once more at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import click
@@ -37,10 +38,10 @@ def pretrain_command(settings: PretrainSettings, output: Output) -> int:
         return 0
     state = run.status().state
     if state == "stopped":
-        output.say(f"go on with: napari-genesis pretrain --resume --out {run.path}")
+        output.say(f"go on with: napari-genesis pretrain --resume --out {shlex.quote(str(run.path))}")
         return 130
     output.say(f"model: {run.model}")
-    output.say(f"next: napari-genesis restore SCAN --model {run.path} --out restored")
+    output.say(f"next: napari-genesis restore SCAN --model {shlex.quote(str(run.path))} --out restored")
     return 0
 
 

@@ -6,32 +6,22 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import click
 
 from genesis_core.cli import runs_compare, runs_export
 from genesis_core.cli.output import Output
+from genesis_core.cli.runs_show import RunSettings, describe_run, show_command, typed
 from genesis_core.cli.settings_command import settings_command
 from genesis_core.errors import RunError
 from genesis_core.settings import Settings, setting
-from genesis_core.studies.run_figures import held_out_means, run_figure
-from genesis_core.training.events import last_of_each_step
-from genesis_core.training.held_out import FILE
-from genesis_core.training.run_folder import RunFolder, RunStatus, list_runs
-from genesis_core.volumes.labelled.layout import some
+from genesis_core.training.run_folder import RunFolder, list_runs
 
 
 class ListSettings(Settings):
     """Settings of `runs list`."""
 
     folder: Path = setting(Path("runs"), "Folder that holds the runs.")
-
-
-class RunSettings(Settings):
-    """Settings of the commands on one run."""
-
-    run: Path = setting(..., "The run's folder.")
 
 
 class StopSettings(RunSettings):
@@ -44,32 +34,6 @@ class DeleteSettings(RunSettings):
     """Settings of `runs delete`."""
 
     yes: bool = setting(False, "Delete without asking.")
-
-
-def describe_run(run: RunFolder) -> dict[str, Any]:
-    """Return what a list shows of a run: name, state, step, total, latest figures, and its last sign of life."""
-    try:
-        status = run.status()
-        state = status.word
-    except RunError:
-        status, state = RunStatus("queued"), "damaged"
-    validations = last_of_each_step(run.events(), "validation")
-    figures = validations[-1] if validations else {}
-    loss = figures.get("loss", figures.get("train_loss"))
-    best = run_figure(validations, held_out_means(run.path))
-    return {
-        "name": run.name,
-        "path": str(run.path),
-        "state": state,
-        "step": status.step,
-        "total_steps": status.total_steps,
-        "loss": loss,
-        "return_mean": figures.get("return_mean"),
-        "best": None if best is None else best.value,
-        "best_is": None if best is None else best.name,
-        "heartbeat": status.heartbeat or None,
-        "message": status.message,
-    }
 
 
 def list_command(settings: ListSettings, output: Output) -> None:
@@ -95,31 +59,6 @@ def list_command(settings: ListSettings, output: Output) -> None:
         for record in records
     ]
     output.table(("run", "state", "step", "loss", "return mean", "best", "last sign of life"), rows)
-
-
-def show_command(settings: RunSettings, output: Output) -> None:
-    """Print a run's state, every validation, the Dice of its held-out cases and every warning."""
-    run = RunFolder.open(settings.run)
-    record = describe_run(run)
-    validations = last_of_each_step(run.events(), "validation")
-    warnings = list(dict.fromkeys(event["message"] for event in run.events() if event["event"] == "warning"))
-    means = held_out_means(run.path)
-    output.record({**record, "validations": validations, "held_out": means, "warnings": warnings})
-    if output.as_json:
-        return
-    output.say(f"{record['name']}: {record['state']}, step {record['step']} of {record['total_steps'] or '?'}")
-    if record["message"]:
-        output.say(record["message"])
-    if validations:
-        names = [name for name in validations[-1] if name not in ("v", "time", "event", "step", "best")]
-        rows = [[str(event["step"]), *(_figure(event.get(name)) for name in names)] for event in validations]
-        output.table(["step", *(name.replace("_", " ") for name in names)], rows)
-    if means:
-        output.say(f"Dice of whole held-out cases, each in {run.path / FILE}: {_dice_in_words(means)}")
-    for warning in warnings:
-        output.warn(warning)
-    if run.model.is_dir():
-        output.say(f"model: {run.model}")
 
 
 def stop_command(settings: StopSettings, output: Output) -> int:
@@ -172,7 +111,7 @@ def delete_command(settings: DeleteSettings, output: Output) -> int:
     """Delete a run that is not running, after asking."""
     run = RunFolder.open(settings.run)
     if _in_training(run) is not None:
-        raise RunError(f"{run.path} is running: stop it first (napari-genesis runs stop {run.path})")
+        raise RunError(f"{run.path} is running: stop it first ({typed('stop', run)})")
     if not settings.yes:
         if not sys.stdin.isatty():
             raise RunError(f"{run.path} was not deleted: nobody is here to ask, so say --yes")
@@ -182,16 +121,6 @@ def delete_command(settings: DeleteSettings, output: Output) -> int:
     output.record({"event": "deleted", "path": str(run.path)})
     output.say(f"deleted {run.path}")
     return 0
-
-
-def _dice_in_words(means: dict[str, float]) -> str:
-    of_each = [f"{name.removeprefix('dice_')} {value:.3f}" for name, value in means.items() if name != "mean_dice"]
-    mean = f"mean {means['mean_dice']:.3f}" if "mean_dice" in means else ""
-    return ", ".join(filter(None, (mean, some(of_each, 6))))
-
-
-def _figure(value: Any) -> str:
-    return "-" if value is None else f"{value:.5f}"
 
 
 def _age(heartbeat: float | None) -> str:

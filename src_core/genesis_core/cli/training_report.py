@@ -31,12 +31,14 @@ class TrainingReport:
         self._last_said = 0.0
 
     def __enter__(self) -> TrainingReport:
+        self._output.outlives_readers = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._end_bar()
+        with self._output.to_a_reader():
+            self._end_bar()
 
     def _end_bar(self) -> None:
         if self._bar is not None:
@@ -44,6 +46,10 @@ class TrainingReport:
             self._bar = None
 
     def __call__(self, event: dict[str, Any]) -> None:
+        with self._output.to_a_reader():
+            self._show(event)
+
+    def _show(self, event: dict[str, Any]) -> None:
         said = event.get("said")
         self._output.record({key: value for key, value in event.items() if key != "said"})
         # What names a file is for the person alone; with --json that is stderr.
@@ -136,7 +142,7 @@ class TrainingReport:
             click.echo(f"\rpreparing scans: {event['done']} of {event['total']}", nl=last, err=True)
 
     def _on_warning(self, event: dict[str, Any]) -> None:
-        self._output.warn(event["message"])
+        self._output.warn((f"step {event['step']}: " if event.get("step") else "") + event["message"])
 
     def _on_prepared(self, event: dict[str, Any]) -> None:
         self._say(event["message"])

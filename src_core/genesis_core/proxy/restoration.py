@@ -27,6 +27,9 @@ Region = Literal["everywhere", "replaced"]
 # Below this share of the targets' own standard deviation the predictions count as flat. A network that has only learnt
 # the mean shows under 0.02; a restoring one over 0.5 after a few hundred steps (both measured on phantoms).
 FLAT_SPREAD = 0.1
+# A flat answer scores about what the mean does; one whose loss is further above it may be that of a network which has
+# hardly learnt yet (1.4 to 2.5 times the mean's, on phantoms), and is told of when the next validation is flat too.
+_NEAR_THE_MEAN = 1.25
 _PREVIEW_SAMPLES = 4
 
 
@@ -39,7 +42,7 @@ class RestorationTask:
     batch_size: samples per forward in validation. corrupt_on: "cpu", by the compiled engine, while batches are drawn;
     or "device", by the torch engine, when their loss is asked for (`sample` then raises RecipeError for a recipe it
     does not know). The fixed set is corrupted by the compiled engine either way, so that figures of both compare.
-    notes: what the samplers have to say to the user.
+    remedies: what may help a network whose output has become flat. notes: what the samplers have to say to the user.
     """
 
     transfers: Literal["encoder", "encoder+decoder"] = "encoder+decoder"
@@ -56,6 +59,7 @@ class RestorationTask:
         validation_samples: int = 32,
         batch_size: int = 6,
         corrupt_on: Literal["cpu", "device"] = "cpu",
+        remedies: Sequence[str] = (),
     ) -> None:
         self.held_out = validation is not None
         self.notes = tuple(dict.fromkeys(training.notes + (validation.notes if validation else ())))
@@ -65,6 +69,8 @@ class RestorationTask:
         self._region = loss_region
         self._batch_size = batch_size
         self._on_device = corrupt_on == "device"
+        self._remedies = tuple(remedies)
+        self._flat_in_a_row = 0
         # The fixed set is drawn once: a validation is comparable with the next only on the same corruptions.
         self._validation = self._draw(validation or training, seed, "validation", 0, range(validation_samples))
         self.validation_fallbacks = self._validation.fallbacks
@@ -117,11 +123,20 @@ class RestorationTask:
     def advise(self, figures: dict[str, float]) -> str | None:
         """Warn when the predictions have become flat: the published method's most reported failure."""
         if figures["spread"] >= FLAT_SPREAD:
+            self._flat_in_a_row = 0
             return None
+        self._flat_in_a_row += 1
+        loss, mean = next(iter(figures.values())), figures["return_mean"]
+        if loss <= _NEAR_THE_MEAN * mean:
+            told = "about"
+        elif self._flat_in_a_row > 1:
+            told = "worse than"
+        else:
+            return None
+        remedies = f". What may help: {'; '.join(self._remedies)}" if self._remedies else ""
         return (
             f"the network has collapsed to an almost constant output (spread {figures['spread']:.3f} of the targets'): "
-            "its loss is that of returning the mean, not of restoring. What helps: optimiser adamw with learning rate "
-            "1e-3 or lower instead of sgd 1.0, network.norm=batch, more warm-up, or a recipe with less outer cut-out"
+            f"its loss, {loss:.4f}, is {told} that of returning each sub-volume's mean, {mean:.4f}{remedies}"
         )
 
     def _draw(

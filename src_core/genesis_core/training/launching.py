@@ -17,6 +17,7 @@ from types import FrameType
 
 from genesis_core.errors import TrainingError
 from genesis_core.training.run_folder import RunFolder
+from genesis_core.training.stopping import stop_signals
 
 # What a run that is to stop has to write its checkpoint in before it is killed; torchrun's own are 30 s.
 _SECONDS_TO_STOP = "600"
@@ -27,14 +28,17 @@ def launch(count: int, arguments: Sequence[str], run: Path) -> int:
     """Run `python -m genesis_core` with `arguments` in `count` processes, which train `run`; return its exit code.
 
     0: done; 130: stopped on request; 1: failed while it was to stop; else that of the first process that failed.
-    SIGINT, SIGTERM and SIGUSR1 are passed on. Raises TrainingError if the first process was killed, and could not say
-    how it ended.
+    SIGINT, SIGTERM, SIGUSR1 and SIGHUP are passed on. Raises TrainingError if the first process was killed, and could
+    not say how it ended.
     """
     from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", _SECONDS_TO_STOP)
+    # torch would stop at a SIGHUP that `nohup` has ignored.
+    handled = ("SIGTERM", "SIGINT", "SIGQUIT", *(one.name for one in stop_signals() if one.name == "SIGHUP"))
+    os.environ.setdefault("TORCHELASTIC_SIGNALS_TO_HANDLE", ",".join(handled))
     # The processes say what there is to say.
     for name in list(logging.root.manager.loggerDict):
         if name.startswith("torch.distributed.elastic"):

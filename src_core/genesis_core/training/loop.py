@@ -27,6 +27,7 @@ from genesis_core.training.prefetch import Prefetcher
 from genesis_core.training.process_failures import cause_of, ended_with_the_others
 from genesis_core.training.processes import ALONE, Processes, share_of
 from genesis_core.training.run_folder import RunFolder
+from genesis_core.training.schedule import warmup_steps
 from genesis_core.training.settings import TrainingSettings
 from genesis_core.training.stepping import Groups, NotANumberError, Step, Stepper
 from genesis_core.training.stopping import StopRequest
@@ -246,7 +247,9 @@ class Training:
         if timing:
             self.emit("timing", step=progress.step, **timing)
         network = self.result.eval()
-        if self._validation.measure(network, progress, wait_share) and self.task.held_out:
+        early = progress.step <= warmup_steps(self.settings, progress.total_steps)
+        is_best = self._validation.measure(network, progress, wait_share, warming_up=early)
+        if is_best and self.task.held_out:
             self._save(self.run.checkpoints / "best.pt", progress)
             if self.settings.keep == "best":
                 self._keep(network, progress)

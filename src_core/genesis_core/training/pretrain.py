@@ -28,7 +28,7 @@ from genesis_core.training.settings import DEFAULT_STEPS
 from genesis_core.training.shortcuts import with_shortcuts
 from genesis_core.training.stopping import StopRequest
 from genesis_core.training.together import batch_in_words, in_turns, threads_here, with_processes
-from genesis_core.training.verdict import never_better_than_the_mean
+from genesis_core.training.verdict import against_collapse, never_better_than_the_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -212,8 +212,7 @@ def _train(
         training = training.model_copy(update={"max_steps": _plan_steps(loop, training.max_hours)})
         loop.plan(training)
     assert training.max_steps is not None
-    resolved = {"training": training, "data": data.settings, "cases": data.cases}
-    write_settings(run, settings.model_copy(update=resolved))
+    write_settings(run, settings.model_copy(update={"training": training, "data": data.settings, "cases": data.cases}))
     loop.emit("corrupting", step=0, corrupt_on=engine.corrupt_on, message=engine.message)
     if shared := batch_in_words(training, processes, getattr(settings.network, "norm", "instance")):
         loop.emit("processes", step=0, processes=processes.count, message=shared)
@@ -237,6 +236,7 @@ def _make_task(settings: PretrainSettings, data: ScanData) -> RestorationTask:
         validation_samples=settings.validation_samples,
         batch_size=settings.training.batch_size,
         corrupt_on="device" if settings.corrupt_on == "device" else "cpu",
+        remedies=against_collapse(settings),
     )
 
 

@@ -7,6 +7,7 @@ What is said here is read from run folders alone: no weights, no scans, no torch
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 from typing import Any, Literal
 
@@ -136,7 +137,7 @@ def models_of(run: RunFolder, settings: FinetuneSettings) -> tuple[Path, ...]:
         which = "it has" if len(folders) == 1 else f"{len(lacking)} of its {len(folders)} folds have"
         raise RunError(
             f"{run.path} ({run.status().word}): {which} no model yet, so there is nothing to continue from; resume it "
-            f"first: napari-genesis finetune --resume --out {run.path}"
+            f"first: napari-genesis finetune --resume --out {shlex.quote(str(run.path))}"
         )
     return tuple(folder / "model" for folder in folders)
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -27,6 +28,12 @@ STATES: tuple[State, ...] = ("queued", "running", "stopping", "stopped", "finish
 # A run on another machine whose heartbeat is older counts as lost; on this machine the process itself is asked.
 LOST_AFTER_SECONDS = 600.0
 _HEARTBEAT_SECONDS = 2.0
+# What a run leaves that was killed at its very start, and what one leaves that failed before it had done a step.
+_LEFT_AT_START = ("checkpoints", "previews", ".*.tmp.run.yaml")
+_LEFT_BY_FAILED = (
+    *("run.yaml", "events.jsonl", "failed_process_*.json", ".*.tmp.status.json", "status.json"),
+    *("previews/step_0000000.npz", "tensorboard", "tensorboard/events.out.tfevents.*"),
+)
 
 
 @dataclass(frozen=True)
@@ -90,10 +97,19 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: str | os.PathLike[str]) -> RunFolder:
-        """Make a new, empty run folder. Raises OutputExistsError if anything is there already."""
+        """Make a new, empty run folder, also in place of a run that failed before it had done a step.
+
+        Raises OutputExistsError if anything else is there already.
+        """
         folder = cls(path)
-        if folder.path.exists() and not folder._is_unborn():
-            raise OutputExistsError(f"{path} exists already: choose another --out, or go on with it by --resume")
+        if folder.path.exists():
+            left = folder._left_unborn()
+            if left is None:
+                go_on = ", or go on with it by --resume" if folder.is_run else ""
+                raise OutputExistsError(f"{path} exists already: choose another --out{go_on}")
+            # The status goes last: until then what is left is known to be a failed run's.
+            for file in sorted(filter(Path.is_file, left), key=lambda one: one == folder.status_file):
+                file.unlink()
         for part in (folder.path, folder.checkpoints, folder.previews):
             part.mkdir(parents=True, exist_ok=True)
         return folder
@@ -108,15 +124,27 @@ class RunFolder:
             raise RunError(f"{path}: not a run folder (it holds no run.yaml)")
         return folder
 
-    def _is_unborn(self) -> bool:
-        """Whether the folder is empty, or holds only what a run killed at its very start leaves: nothing of worth."""
+    def _left_unborn(self) -> list[Path] | None:
+        """Return what is in the folder, if that is nothing of worth: no step, and nothing that is not a run's own."""
         if not self.path.is_dir():
+            return None
+        known = _LEFT_AT_START + (_LEFT_BY_FAILED if self._failed_at_once() else ())
+        left = []
+        for path in self.path.rglob("*"):
+            name = path.relative_to(self.path).as_posix()
+            is_folder = name in ("checkpoints", "previews", "tensorboard")
+            if path.is_symlink() or path.is_dir() != is_folder or not any(fnmatch(name, one) for one in known):
+                return None
+            left.append(path)
+        return left
+
+    def _failed_at_once(self) -> bool:
+        try:
+            status = self.status()
+        except RunError:
             return False
-        for path in self.path.iterdir():
-            is_ours = path in (self.checkpoints, self.previews) and path.is_dir() and not any(path.iterdir())
-            if not is_ours and not path.match(f".*.tmp.{self.settings_file.name}"):
-                return False
-        return True
+        done = any(event["event"] in ("step", "checkpoint") for event in self.events())
+        return status.state == "failed" and status.step == 0 and not done
 
     def status(self) -> RunStatus:
         """Read status.json. Raises RunError if it is damaged; a run that never wrote one is "queued"."""

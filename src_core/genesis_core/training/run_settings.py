@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -80,7 +81,7 @@ def settings_to_resume(run: RunFolder, given: S) -> S:
     if refused:
         raise SettingsError(
             f"{run.path} goes on with its own settings; {', '.join(refused)} cannot be changed by --resume. "
-            f"Start a new run instead: --config {run.settings_file} --out NEW"
+            f"Start a new run instead: --config {shlex.quote(str(run.settings_file))} --out NEW"
         )
     moved = {key: value for key in paths if (value := _lookup(given, key)) is not None}
     data = {key.removeprefix("data."): value for key, value in moved.items() if key.startswith("data.")}

@@ -14,7 +14,7 @@ def learning_rate(settings: TrainingSettings, step: int, total: int) -> float:
     (Loshchilov and Hutter 2017), "step" halves every `settings.halve_every` steps, "constant" stays.
     """
     peak = settings.learning_rate
-    warmup = round(settings.warmup * total)
+    warmup = warmup_steps(settings, total)
     if step < warmup:
         return peak * (step + 1) / (warmup + 1)
     if settings.schedule == "cosine":
@@ -22,3 +22,8 @@ def learning_rate(settings: TrainingSettings, step: int, total: int) -> float:
     if settings.schedule == "step":
         return peak * 0.5 ** (step // settings.halve_every)
     return peak
+
+
+def warmup_steps(settings: TrainingSettings, total: int) -> int:
+    """Return over how many of `total` steps the learning rate rises."""
+    return round(settings.warmup * total)

@@ -1,4 +1,4 @@
-"""How a run is asked to stop: SIGINT, SIGTERM, SIGUSR1 (sent by clusters before the time is up), or a file `stop`.
+"""How a run is asked to stop: by a signal (Ctrl-C, a cluster's queue, a closed terminal) or a file `stop`.
 
 A run that a window started also stops when that window is gone, which it knows by the end of its own stdin.
 """
@@ -20,6 +20,13 @@ _STDIN = 0
 # A launcher of several processes passes on the Ctrl-C that the terminal sent them already: that is one, not two.
 _ONE_PRESS_SECONDS = 1.0
 _AT_ONCE = 4096
+_SIGNALS = ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+
+
+def stop_signals() -> list[signal.Signals]:
+    """Return the signals that ask to stop, as far as this system has them; a SIGHUP that `nohup` ignores does not."""
+    found = [signal.Signals[name] for name in _SIGNALS if hasattr(signal, name)]
+    return [one for one in found if one.name != "SIGHUP" or signal.getsignal(one) != signal.SIG_IGN]
 
 
 class ParentWatch:
@@ -82,10 +89,8 @@ class StopRequest:
     def __enter__(self) -> StopRequest:
         # Handlers belong to the main thread; a run started in another thread is stopped by file or callable.
         if threading.current_thread() is threading.main_thread():
-            for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
-                number = getattr(signal, name, None)
-                if number is not None:
-                    self._before[number] = signal.signal(number, self._on_signal)
+            for number in stop_signals():
+                self._before[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(

@@ -34,11 +34,11 @@ class Validation:
         self._autocast = autocast
         self._emit = emit
 
-    def measure(self, network: nn.Module, progress: Progress, wait_share: float) -> bool:
+    def measure(self, network: nn.Module, progress: Progress, wait_share: float, *, warming_up: bool = False) -> bool:
         """Validate `network`, which is in evaluation mode; return whether it is the best so far.
 
         progress: takes the figures, and the best. wait_share: of the time since the last validation, what the step
-        waited for data, in [0, 1].
+        waited for data, in [0, 1]. warming_up: whether it is too early for advice.
         """
         figures = self._processes.on_main(lambda: self._figures(network))
         progress.figures, progress.validated_step = figures, progress.step
@@ -61,7 +61,7 @@ class Validation:
                 "go on to, try training.precision=float32 or a lower training.learning_rate"
             )
             self._emit("warning", step=progress.step, message=message)
-        advice = self._task.advise(figures) if progress.step > 0 else None
+        advice = None if warming_up or progress.step == 0 else self._task.advise(figures)
         if advice:
             self._emit("warning", step=progress.step, message=advice)
         if is_best:

@@ -1,8 +1,9 @@
-"""What a finished pre-training is worth, by its own validations: said once, at the end."""
+"""What a pre-training is worth, by its own validations, and what may help one whose output has become flat."""
 
 from __future__ import annotations
 
 from genesis_core.training.events import last_of_each_step
+from genesis_core.training.pretrain_settings import PretrainSettings
 from genesis_core.training.run_folder import RunFolder
 
 
@@ -25,3 +26,21 @@ def never_better_than_the_mean(run: RunFolder) -> str | None:
         f"{mean:.5f}): its network is no source to learn from. Train longer (--max-steps), raise "
         "training.learning_rate if the loss still falls, lower it if the loss jumps, or look at the scans and recipe"
     )
+
+
+def against_collapse(settings: PretrainSettings) -> list[str]:
+    """Return what may help a network that has collapsed to one constant output, as far as it is not set already."""
+    training, norm = settings.training, getattr(settings.network, "norm", "batch")
+    rate = training.learning_rate
+    ways = []
+    if training.optimiser != "adamw":
+        now = f"{training.optimiser} {rate:g}"
+        ways.append(f"training.optimiser=adamw with training.learning_rate=1e-3 instead of {now}")
+    else:
+        ways.append(f"a training.learning_rate below {rate:g}")
+    if norm != "batch":
+        ways.append(f"network.norm=batch instead of {norm}")
+    ways.append(f"a training.warmup above {training.warmup:g}")
+    if any(one.kind == "outer_cutout" for step in settings.recipe.steps for one, _ in step.choices):
+        ways.append("a recipe with less outer cut-out")
+    return ways

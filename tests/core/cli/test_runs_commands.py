@@ -122,3 +122,60 @@ def test_a_run_whose_twin_is_in_training_is_stopped_and_not_deleted(
     assert json.loads(capsys.readouterr().out)["state"] == "finished"
     assert run(["runs", "delete", str(runs / "liver"), "--yes", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"event": "deleted", "path": str(runs / "liver")}
+
+
+def test_a_run_whose_settings_are_damaged_says_so(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (runs / "lung" / "run.yaml").write_text("{{{")
+    assert run(["runs", "list", str(runs), "--json"]) == 0
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {record["name"]: record["state"] for record in records} == {"liver": "finished", "lung": "damaged"}
+    assert run(["runs", "show", str(runs / "lung")]) == 0
+    said = capsys.readouterr().out
+    assert "lung: damaged, step 10 of 10" in said
+    assert "run.yaml: not valid YAML" in said
+
+
+def test_a_stopped_run_of_folds_shows_them_and_how_to_go_on(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    liver = runs / "my liver"
+    (runs / "liver").rename(liver)
+    (liver / "held_out.json").unlink()
+    (liver / "status.json").write_text(json.dumps({"state": "stopped", "step": 35, "total_steps": None}))
+    for number, state, step in ((0, "finished", 25), (1, "stopped", 10)):
+        fold = RunFolder.create(liver / "folds" / str(number))
+        fold.settings_file.write_text("task: segmentation\n")
+        fold.status_file.write_text(json.dumps({"state": state, "step": step, "total_steps": 25}))
+    (liver / "folds" / "0" / "held_out.json").write_text('{"means": {"dice_liver": 0.9, "mean_dice": 0.9}}')
+    assert run(["runs", "show", str(liver)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "my liver: stopped, step 35"
+    assert "fold 1: finished, step 25 of 25; Dice of its held-out cases: mean 0.900, liver 0.900" in said
+    assert "fold 2: stopped, step 10 of 25" in said
+    assert said[-1] == f"go on with: napari-genesis runs resume '{liver}'"
+    assert run(["runs", "show", str(liver), "--json"]) == 0
+    assert [fold["step"] for fold in json.loads(capsys.readouterr().out)["folds"]] == [25, 10]
+
+
+@pytest.mark.parametrize(
+    ("status", "goes_on"),
+    [
+        ({"state": "running", "step": 5, "pid": 0}, True),
+        ({"state": "failed", "step": 5}, True),
+        ({"state": "failed", "step": 0}, False),
+        ({"state": "finished", "step": 10}, False),
+    ],
+)
+def test_how_to_go_on_is_said_where_there_is_something_to_go_on_with(
+    runs: Path, capsys: pytest.CaptureFixture[str], status: dict[str, object], goes_on: bool
+) -> None:
+    (runs / "lung" / "status.json").write_text(json.dumps(status))
+    assert run(["runs", "show", str(runs / "lung")]) == 0
+    assert ("runs resume" in capsys.readouterr().out) == goes_on
+
+
+def test_warnings_say_at_which_step_they_were(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lung = RunFolder(runs / "lung")
+    for step, message in ((0, "no tensorboard"), (10, "it has collapsed"), (20, "it has collapsed")):
+        lung.write_event("warning", step=step, message=message)
+    lung.close()
+    assert run(["runs", "show", str(lung.path)]) == 0
+    assert capsys.readouterr().err.splitlines() == ["warning: no tensorboard", "warning: step 10: it has collapsed"]

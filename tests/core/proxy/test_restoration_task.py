@@ -61,6 +61,7 @@ def task(
     validation: bool = True,
     loss_region: str = "everywhere",
     fields: Fields | None = None,
+    remedies: tuple[str, ...] = (),
 ) -> RestorationTask:
     fields = fields or Fields()
     return RestorationTask(
@@ -72,6 +73,7 @@ def task(
         loss_region=loss_region,  # type: ignore[arg-type]
         validation_samples=6,
         batch_size=4,
+        remedies=remedies,
     )
 
 
@@ -120,21 +122,34 @@ def test_without_corruption_a_perfect_network_has_no_loss_and_full_spread() -> N
     assert figures["spread"] == pytest.approx(1, abs=1e-3)
 
 
-def test_a_flat_network_is_called_collapsed_and_told_what_helps() -> None:
-    flat = task()
+def test_a_flat_network_is_called_collapsed_with_its_figures_and_told_what_helps() -> None:
+    flat = task(remedies=("a slower start", "another norm"))
     figures = flat.validate(Constant())
     assert figures["spread"] < 1e-6
     advice = flat.advise(figures)
     assert advice is not None
     assert "collapsed" in advice
-    assert "adamw" in advice
+    assert f"its loss, {figures['loss']:.4f}, is about that of returning" in advice
+    assert f"mean, {figures['return_mean']:.4f}. What may help: a slower start; another norm" in advice
     assert flat.advise(flat.validate(Perfect())) is None
 
 
 def test_a_crop_of_air_does_not_hide_a_flat_network() -> None:
     flat = task(fields=Fields(first_is_air=True))
-    assert flat.advise(flat.validate(NearlyConstant())) is not None
+    figures = flat.validate(NearlyConstant())
+    flat.advise(figures)
+    assert "is worse than that of returning" in (flat.advise(figures) or "")
     assert flat.advise(flat.validate(Perfect())) is None
+
+
+def test_a_network_that_has_hardly_learnt_yet_is_not_called_collapsed() -> None:
+    young = task()
+    far = {"loss": 0.103, "return_input": 0.09, "return_mean": 0.042, "spread": 0.02}
+    assert young.advise(far) is None
+    assert young.advise({**far, "spread": 0.3}) is None
+    # Flat again after it was not: the first time once more.
+    assert young.advise(far) is None
+    assert young.advise(far) is not None
 
 
 def test_without_held_out_scans_the_figure_says_so() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -186,6 +187,17 @@ def test_a_run_that_never_beats_the_mean_says_so_at_its_end(
     events = list(RunFolder(tmp_path / "run").events())
     assert [event["event"] for event in events][-1] == "finished"
     assert any("never did better" in event.get("message", "") for event in events)
+
+
+def test_printed_commands_can_be_typed_whatever_the_folder_is_called(
+    scans: Path,  # noqa: F811
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "my run"
+    assert command("pretrain", scans, "--out", out, *SMALL, "--max-steps", 1) == 0
+    next_one = capfd.readouterr().out.splitlines()[-1].removeprefix("next: ")
+    assert shlex.split(next_one)[4] == str(out)
 
 
 def test_a_run_that_beats_the_mean_once_is_not_scolded(tmp_path: Path) -> None:

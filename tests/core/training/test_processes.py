@@ -235,7 +235,7 @@ def test_a_killed_process_ends_the_run_with_a_reason_and_one_alone_goes_on_to_th
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
 def test_a_signal_to_the_launcher_stops_with_a_checkpoint_and_resumes_bit_for_bit(
     scans: Path, alone: Path, tmp_path: Path, number: signal.Signals
 ) -> None:

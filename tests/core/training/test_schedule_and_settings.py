@@ -13,6 +13,7 @@ from genesis_core.settings import validate
 from genesis_core.training.pretrain_settings import PRESETS, PretrainSettings, with_preset
 from genesis_core.training.schedule import learning_rate
 from genesis_core.training.settings import TrainingSettings
+from genesis_core.training.verdict import against_collapse
 
 
 @given(total=st.integers(1, 5000), warmup=st.floats(0, 0.5), schedule=st.sampled_from(["cosine", "step", "constant"]))
@@ -36,6 +37,18 @@ def test_published_schedule_halves_every_forty_epochs() -> None:
     assert learning_rate(chosen, 0, 10**6) == 1.0
     assert learning_rate(chosen, 94_919, 10**6) == 1.0
     assert learning_rate(chosen, 94_920, 10**6) == 0.5
+
+
+def test_against_a_collapse_only_what_is_not_set_already_is_advised() -> None:
+    usual = "; ".join(against_collapse(PretrainSettings()))
+    assert "learning_rate below 0.001" in usual
+    assert not [word for word in ("adamw", "sgd", "network.norm") if word in usual]
+    assert "less outer cut-out" in usual
+    published = "; ".join(against_collapse(validate(PretrainSettings, with_preset("published", {}))))
+    assert "training.optimiser=adamw with training.learning_rate=1e-3 instead of sgd 1;" in published
+    assert "network.norm=batch instead of batch_statistics" in published
+    denoising = against_collapse(validate(PretrainSettings, with_preset("denoising", {})))
+    assert "less outer cut-out" not in "; ".join(denoising)
 
 
 @pytest.mark.parametrize("preset", list(PRESETS))

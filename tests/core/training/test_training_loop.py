@@ -101,6 +101,16 @@ def after(steps: int) -> Callable[[], bool]:
     return lambda: next(calls) >= steps
 
 
+def test_advice_waits_until_the_learning_rate_has_risen(tmp_path: Path) -> None:
+    class Advised(DoubleTask):
+        def advise(self, figures: dict[str, float]) -> str | None:
+            return "what helps"
+
+    _, _, run = train(tmp_path / "run", Advised(), 12, warmup=0.34)
+    assert [event["step"] for event in last_of_each_step(run.events(), "validation")] == [0, 4, 8, 12]
+    assert [event["step"] for event in run.events() if event.get("message") == "what helps"] == [8, 12]
+
+
 def test_a_run_learns_and_writes_what_others_read(tmp_path: Path) -> None:
     saved: list[dict[str, float]] = []
     outcome, _, run = train(tmp_path / "run", DoubleTask(), 60, saved=saved, learning_rate=0.02)
