@@ -223,6 +223,6 @@ def _outside_note(outside: NDArray[np.uint8], mapped: IntensityMap) -> list[str]
         return []
     share = 100 * (below + above) / outside.size
     return [
-        f"{below:,} voxels lie below and {above:,} above the window {mapped.low:g} to {mapped.high:g} ({share:.2g} %): the "
-        "model cannot see or restore what lies there, and the residual is against the clipped scan."
+        f"{below:,} voxels lie below and {above:,} above the window {mapped.low:g} to {mapped.high:g} ({share:.2g} %): "
+        "the model cannot see or restore what lies there, and the residual is against the clipped scan."
     ]

@@ -188,7 +188,7 @@ TURNED = tuple(Rotation.from_euler("z", 0.1).as_matrix().ravel().tolist())
     ("other", "words"),
     [
         (SIDE, ["the same grid to 0.001 mm"]),
-        (Geometry((10, 12, 15), SIDE.spacing, SIDE.origin), ["10 x 12 x 14 against 10 x 12 x 15", "steps: the first is a block"]),
+        (Geometry((10, 12, 15), SIDE.spacing, SIDE.origin), ["14 against 10 x 12 x 15", "steps: the first is a block"]),
         (Geometry(SIDE.shape, (1.0, 2.0, 3.5), SIDE.origin), ["1 x 2 x 3 against 1 x 2 x 3.5 mm", "up to 4.5 mm"]),
         (Geometry(SIDE.shape, SIDE.spacing, (5.0, 6.0, 19.0)), ["12.0 mm apart", "shifted by -4 x 0 x 0 whole voxels"]),
         (Geometry(SIDE.shape, SIDE.spacing, (5.0, 6.02, 7.0)), ["origins (first voxels) 0.02 mm apart"]),
