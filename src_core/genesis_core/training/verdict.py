@@ -23,8 +23,8 @@ def never_better_than_the_mean(run: RunFolder) -> str | None:
     best, mean = min(known)
     return (
         f"this run never did better than returning each sub-volume's mean (loss {best:.5f} at best, the mean's "
-        f"{mean:.5f}): its network is no source to learn from. Train longer (--max-steps), raise "
-        "training.learning_rate if the loss still falls, lower it if the loss jumps, or look at the scans and recipe"
+        f"{mean:.5f}): its network is no source to learn from. Train longer, raise the "
+        "learning rate if the loss still falls, lower it if the loss jumps, or look at the scans and recipe"
     )
 
 
