@@ -242,6 +242,8 @@ class _Watching(QObject):
     def quit(self) -> None:
         """Ask the worker to end; nothing it says counts any more."""
         self._worker.quit()
+        # The job may go before: PySide6 does not survive that a child that is to be deleted goes with its parent.
+        self.setParent(None)
         self.deleteLater()
 
     @property
