@@ -224,7 +224,11 @@ class OpenCase(QObject):
 
     def _removed(self, event: Any) -> None:
         if event.value in self.labels:
-            self.left.emit()
+            try:
+                self.left.emit()
+            except RuntimeError:
+                # With PySide6 a closed window goes before its layers do, and takes this along: nobody listens.
+                return
 
 
 def _take_over(old: Any, new: Any) -> None:
