@@ -112,7 +112,9 @@ def _read_torch(data: bytes, path: Path) -> Any:
     except _DamagedError as problem:
         raise ModelError(f"{path}: damaged ({problem}); {_ADVICE}") from None
     # Damaged bytes fail anywhere inside torch's reader, in ways it does not document; all mean the same here.
-    except Exception:
+    except Exception as problem:
+        if isinstance(problem, MemoryError) or "allocate memory" in str(problem):
+            raise ModelError(f"{path}: there is not enough memory to read it; close other programs") from None
         raise ModelError(f"{path}: {_what_is_wrong(data)}; {_ADVICE}") from None
 
 

@@ -351,6 +351,18 @@ def test_a_part_marked_as_a_folder_whose_weights_torch_would_not_read_is_found(
         import_weights(checkpoint, tmp_path / "model")
 
 
+@pytest.mark.parametrize("problem", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")])
+def test_too_little_memory_is_not_taken_for_a_damaged_file(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    def load(*_: object, **__: object) -> None:
+        raise problem
+
+    monkeypatch.setattr("torch.load", load)
+    with pytest.raises(ModelError, match="not enough memory"):
+        import_weights(checkpoint, tmp_path / "model")
+
+
 def test_an_existing_output_is_kept_unless_overwriting_a_model_was_asked_for(checkpoint: Path, tmp_path: Path) -> None:
     import_weights(checkpoint, tmp_path / "model")
     with pytest.raises(OutputExistsError):
